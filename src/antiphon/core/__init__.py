@@ -1,0 +1,1 @@
+"""The session: decides everything the client can observe, and touches nothing of the world."""

@@ -1,0 +1,94 @@
+"""Everything the shell may be told to do. Results come back as inputs that name the job."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.engines.responder import ResponseRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSpeech:
+    """Score frames of the input audio; answered by `SpeechScored`."""
+
+    job: int
+    frames: NDArray[np.float32]
+    """Shape (n, 512), 16 kHz mono, -1 to 1; they continue the frames ordered before."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTranscription:
+    """Begin to transcribe; audio follows by `FeedTranscription`."""
+
+    job: int
+    model: str | None
+    """The name of a transcription deployment; None: the deployment's own transcriber."""
+    language: str | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTranscription:
+    """Hand over the next samples of a transcription."""
+
+    job: int
+    samples: NDArray[np.float32]
+    """16 kHz mono, -1 to 1, any length."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleTranscription:
+    """Ask for the full text so far; answered by `TranscriptSettled`. More audio may follow."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndTranscription:
+    """There is no more audio; answered by one last `TranscriptSettled`."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartResponse:
+    """Make a response; answered by `ResponseProduced`, the last with `ResponseFinished`."""
+
+    job: int
+    request: ResponseRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareResponse:
+    """Get ready for a response that begins like this one. Unanswered; the latest one counts."""
+
+    request: ResponseRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """Stop a job at once; nothing of it may come back that matters."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnection:
+    """Hang up, after everything said before has been sent."""
+
+    code: int
+    reason: str
+
+
+Command = (
+    ScoreSpeech
+    | OpenTranscription
+    | FeedTranscription
+    | SettleTranscription
+    | EndTranscription
+    | StartResponse
+    | PrepareResponse
+    | CancelJob
+    | CloseConnection
+)

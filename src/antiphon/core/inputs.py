@@ -1,0 +1,83 @@
+"""Every input of a session that is not a client event."""
+
+from dataclasses import dataclass
+
+from antiphon.engines.responder import ResponsePiece
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A client has connected. The first input of every session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The client has gone. The last input of every session."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMistake:
+    """A frame arrived that is no valid client event; the codec says why."""
+
+    code: str | None
+    message: str
+    param: str | None = None
+    event_id: str | None = None
+    type: str = "invalid_request_error"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The moment that `Session.deadline` named has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechScored:
+    """The speech probabilities of the frames that `ScoreSpeech` sent, in order."""
+
+    job: int
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptGrew:
+    """The stable beginning of a running transcription: the whole of it so far."""
+
+    job: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptSettled:
+    """The full text up to a `SettleTranscription`, or to the end of the audio."""
+
+    job: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseProduced:
+    """The next piece of a response."""
+
+    job: int
+    piece: ResponsePiece
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed:
+    """An engine failed; the message may be shown to the client."""
+
+    job: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The server shuts down: finish what runs, then close."""
+
+
+EngineResult = SpeechScored | TranscriptGrew | TranscriptSettled | ResponseProduced | JobFailed
+ShellInput = Connected | Disconnected | ClientMistake | DeadlineReached | Draining | EngineResult

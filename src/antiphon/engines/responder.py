@@ -1,0 +1,162 @@
+"""Responders: whatever answers a turn.
+
+A responder is the cascade (language model and synthesizer), a native speech model, or a relay to
+another server. The session cannot tell them apart: it hands over a context and gets pieces back.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from antiphon.engines.llm import TokenUsage, Tool, ToolChoice
+
+
+@dataclass(frozen=True, slots=True)
+class SystemTurn:
+    """A message of the application."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserTurn:
+    """What the user wrote and said."""
+
+    text: str
+    """Written text and what was heard of the spoken parts, in order."""
+    audio: bytes = b""
+    """PCM16 mono 24 kHz of the spoken parts; empty for a responder that reads transcripts."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantTurn:
+    """What the assistant wrote, or said as far as the user heard it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallTurn:
+    """A function call that the assistant made."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTurn:
+    """What the application returned for a call."""
+
+    call_id: str
+    output: str
+
+
+Turn = SystemTurn | UserTurn | AssistantTurn | CallTurn | ResultTurn
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRequest:
+    """Everything a responder may know of the response it makes."""
+
+    instructions: str
+    context: tuple[Turn, ...]
+    modality: Literal["text", "audio"]
+    voice: str
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    parallel_tool_calls: bool = True
+    max_output_tokens: int | None = None
+    session_key: str = ""
+    """Equal for all requests of a session."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenText:
+    """The next piece of a written answer (modality "text")."""
+
+    text: str
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenText:
+    """The next piece of a spoken answer's transcript; it runs ahead of the audio."""
+
+    text: str
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenAudio:
+    """The next piece of a spoken answer's sound."""
+
+    pcm: bytes
+    """PCM16 mono 24 kHz, any even length."""
+    clause: str = ""
+    """The part of the transcript whose sound begins with this piece; empty: the same one goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCallStarted:
+    """A function call begins. Its arguments follow before another call begins."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCallArguments:
+    """The next piece of the running call's arguments."""
+
+    delta: str
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFinished:
+    """The last piece of every response, after the last sound."""
+
+    reason: Literal["stop", "length", "content_filter"]
+    usage: TokenUsage = TokenUsage()
+
+
+ResponsePiece = (
+    WrittenText
+    | SpokenText
+    | SpokenAudio
+    | FunctionCallStarted
+    | FunctionCallArguments
+    | ResponseFinished
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderCapabilities:
+    """What a responder can honour."""
+
+    hears: Literal["transcript", "audio"]
+    """Whether spoken turns reach it as text or as sound."""
+    voices: frozenset[str] | None
+    """Voice names it can speak with; None: not known beforehand."""
+    context_tokens: int = 32_768
+    tools: bool = True
+
+
+class Responder(Protocol):
+    """Answer a conversation."""
+
+    @property
+    def capabilities(self) -> ResponderCapabilities:
+        """What this responder can honour."""
+        ...
+
+    def respond(self, request: ResponseRequest) -> AsyncIterator[ResponsePiece]:
+        """Yield the answer as it is made, `ResponseFinished` last.
+
+        Raises `EngineError`. Closing the iterator stops model and speech at once.
+        """
+        ...
+
+    async def prepare(self, request: ResponseRequest) -> None:
+        """Get ready for a request that will begin like this one; never required."""
+        ...

@@ -1,0 +1,1 @@
+"""Where asyncio meets the core: one task, one inbox, one session."""

@@ -1,0 +1,1 @@
+"""How events travel between a client and a session."""
