@@ -17,6 +17,7 @@ FULL_SCALE = 32_768
 CEILING = 0.97
 """What the limiter leaves untouched; peaks above it are brought down to it."""
 
+_CEILING = np.float32(CEILING)
 _INT16 = np.dtype("<i2")
 _NO_SAMPLES: Samples = np.zeros(0, np.float32)
 _NO_SAMPLES.setflags(write=False)
@@ -40,8 +41,9 @@ def to_pcm16(samples: Samples) -> bytes:
 
 def to_int16(samples: Samples) -> NDArray[np.int16]:
     """Round samples to 16-bit integers, clipped to their range."""
-    scaled = np.rint(samples * np.float32(FULL_SCALE))
-    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled).astype(_INT16)
+    scaled: Samples = np.rint(samples * np.float32(FULL_SCALE))
+    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
+    return scaled.astype(_INT16)
 
 
 def require_whole_samples(pcm: bytes | bytearray | memoryview) -> None:
@@ -60,8 +62,9 @@ def duration_ms(pcm: bytes | bytearray | memoryview, hz: int = SAMPLE_RATE_HZ) -
 
 def fade_out(samples: Samples) -> Samples:
     """Bring ``samples`` smoothly to silence over their whole length."""
-    phase = np.linspace(0, np.pi, len(samples), dtype=np.float32)
-    return samples * (np.float32(0.5) * (1 + np.cos(phase)))
+    phase: Samples = np.linspace(0, np.pi, len(samples), dtype=np.float32)
+    gain: Samples = np.square(np.cos(phase / 2))
+    return samples * gain
 
 
 def limit_peaks(samples: Samples, hz: int = SAMPLE_RATE_HZ) -> Samples:
@@ -111,12 +114,13 @@ class Limiter:
         self._kept = joined[len(samples) :].copy()
         settled = joined[self._hold + self._ahead :][: len(samples)]
         magnitude = np.abs(joined)
-        if magnitude.max() <= CEILING:
+        if magnitude.max() <= _CEILING:
             return settled
         # Reductions instead of gains: where there is nothing to reduce the mean is exactly zero.
-        reduction = 1 - CEILING / np.maximum(magnitude, np.float32(CEILING))
+        reduction: Samples = np.subtract(1, _CEILING / np.maximum(magnitude, _CEILING))
         widest = _running_maximum(reduction, self._hold + self._ahead + 1)
-        return settled * (1 - np.convolve(widest, self._smoothing, "valid"))
+        gain: Samples = np.subtract(1, np.convolve(widest, self._smoothing, "valid"))
+        return settled * gain
 
 
 def _running_maximum(values: Samples, width: int) -> Samples:

@@ -20,10 +20,14 @@ from numpy.typing import NDArray
 
 from antiphon.audio.pcm import Samples, empty
 
-_KAISER_BETA = 9.0
-_CUTOFF = 0.95
 _BLOCKS_PER_SECOND = 250
+_CUTOFF = 0.95
 _MAX_REACH = 31
+# Two blocks of 8 kHz hold a filter of half the reach. It rejects 70 dB instead of 95, which is
+# still 30 dB under the noise of G.711, and stays flat to 3.4 kHz, where telephony ends.
+_SHORT_REACH = 20
+_KAISER_BETA = 9.0
+_SHORT_KAISER_BETA = 6.0
 _MAX_WEIGHTS = 2**20
 
 
@@ -68,7 +72,10 @@ class Resampler:
 
     def _convert(self, samples: Samples | NDArray[np.int16]) -> Samples:
         block = self._plan.block
-        joined = np.concatenate((self._kept, samples))
+        kept = len(self._kept)
+        joined: Samples = np.empty(kept + len(samples), np.float32)
+        joined[:kept] = self._kept
+        joined[kept:] = samples
         blocks = len(joined) // block
         if blocks < 2:
             self._kept = joined
@@ -77,7 +84,7 @@ class Resampler:
         # A copy: a view would keep the whole chunk alive until the next one.
         self._kept = joined[end - block :].copy()
         rows = joined[:end].reshape(blocks, block)
-        output = rows[:-1] @ self._plan.before
+        output: Samples = rows[:-1] @ self._plan.before
         output += rows[1:] @ self._plan.current
         settled = output.reshape(-1)
         if self._unborn:
@@ -115,7 +122,8 @@ def _plan(from_hz: int, to_hz: int, gain: float) -> _Plan:
     # Reach in samples of the lower rate, to both sides; all of it must fall into two blocks.
     reach = min(_MAX_REACH, (block * up - down) // (2 * widest))
     centre = reach * widest
-    taps = _lowpass(centre, _CUTOFF / widest) * up * gain
+    beta = _KAISER_BETA if reach > _SHORT_REACH else _SHORT_KAISER_BETA
+    taps = _lowpass(centre, _CUTOFF / widest, beta) * up * gain
     lag = -(-centre // down)
     sources = np.arange(2 * block)[:, None]
     outputs = np.arange(block * up // down)[None, :]
@@ -126,11 +134,12 @@ def _plan(from_hz: int, to_hz: int, gain: float) -> _Plan:
     return _Plan(up, down, block, lag, weights[:block], weights[block:])
 
 
-def _lowpass(reach: int, cutoff: float) -> NDArray[np.float64]:
+def _lowpass(reach: int, cutoff: float, beta: float) -> NDArray[np.float64]:
     """Design a Kaiser-windowed low-pass of ``2 * reach + 1`` taps and unit gain at 0 Hz.
 
     ``cutoff`` is relative to half the rate at which the taps run.
     """
     time = np.arange(-reach, reach + 1)
-    taps = np.sinc(cutoff * time) * np.kaiser(2 * reach + 1, _KAISER_BETA)
-    return taps / taps.sum()
+    taps: NDArray[np.float64] = np.sinc(cutoff * time) * np.kaiser(2 * reach + 1, beta)
+    taps /= taps.sum()
+    return taps
