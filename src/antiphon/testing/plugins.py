@@ -1,0 +1,66 @@
+"""The scripted engines as plug-ins: `create` functions that take plain settings.
+
+Publish them as entry points of a test package, or hand them to whatever builds a pipeline. Unknown
+settings are refused by name, as every engine must.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+from antiphon.protocol.errors import EngineError
+from antiphon.testing.engines import (
+    ScriptedLanguageModel,
+    ScriptedResponder,
+    ScriptedTranscriber,
+    ScriptedVad,
+    ToneSynthesizer,
+)
+
+
+def create_vad(settings: Mapping[str, object]) -> ScriptedVad:
+    """Create a VAD; setting: `probabilities`, a list of numbers."""
+    _refuse_unknown(settings, "probabilities")
+    return ScriptedVad(cast("list[float] | None", settings.get("probabilities")))
+
+
+def create_transcriber(settings: Mapping[str, object]) -> ScriptedTranscriber:
+    """Create a transcriber; settings: `texts`, a list of strings, and `word_ms`, an integer."""
+    _refuse_unknown(settings, "texts", "word_ms")
+    texts = cast("list[str]", settings.get("texts", ["Hello there."]))
+    return ScriptedTranscriber(texts, word_ms=cast("int", settings.get("word_ms", 0)))
+
+
+def create_language_model(settings: Mapping[str, object]) -> ScriptedLanguageModel:
+    """Create a language model; setting: `answers`, a list of strings; without: it echoes."""
+    _refuse_unknown(settings, "answers")
+    answers = cast("list[str]", settings.get("answers", []))
+    return ScriptedLanguageModel(answers=[[text] for text in answers])
+
+
+def create_synthesizer(settings: Mapping[str, object]) -> ToneSynthesizer:
+    """Create a synthesizer; settings: `ms_per_character`, an integer, and `voices`, a list."""
+    _refuse_unknown(settings, "ms_per_character", "voices")
+    return ToneSynthesizer(
+        ms_per_character=cast("int", settings.get("ms_per_character", 30)), voices=_voices(settings)
+    )
+
+
+def create_responder(settings: Mapping[str, object]) -> ScriptedResponder:
+    """Create a responder; setting: `voices`, a list of strings."""
+    _refuse_unknown(settings, "voices")
+    return ScriptedResponder(voices=_voices(settings))
+
+
+def _voices(settings: Mapping[str, object]) -> frozenset[str] | None:
+    voices = cast("list[str] | None", settings.get("voices"))
+    return None if voices is None else frozenset(voices)
+
+
+def _refuse_unknown(settings: Mapping[str, object], *known: str) -> None:
+    for name in settings:
+        if name not in known:
+            expected = ", ".join(f"'{each}'" for each in known)
+            raise EngineError(
+                "engine_unavailable",
+                f"The scripted engine has no setting '{name}'. Remove it; it has {expected}.",
+            )
