@@ -9,6 +9,7 @@ import numpy as np
 from antiphon.audio import g711
 from antiphon.audio.pcm import (
     FULL_SCALE,
+    INT16,
     SAMPLE_RATE_HZ,
     Samples,
     require_whole_samples,
@@ -77,7 +78,7 @@ class InputDecoder:
         """Take the next bytes; raise ``ValueError`` on half a sample, leaving the stream as is."""
         if self._decode is None:
             require_whole_samples(audio)
-            return Decoded(audio, self._for_engines.push(np.frombuffer(audio, "<i2")))
+            return Decoded(audio, self._for_engines.push(np.frombuffer(audio, INT16)))
         samples = self._decode(audio)
         return Decoded(to_pcm16(self._to_keep.push(samples)), self._for_engines.push(samples))
 

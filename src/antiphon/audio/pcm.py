@@ -13,12 +13,14 @@ SAMPLE_RATE_HZ = 24_000
 
 BYTES_PER_SAMPLE = 2
 
+INT16 = np.dtype("<i2")
 FULL_SCALE = 32_768
+
 CEILING = 0.97
 """What the limiter leaves untouched; peaks above it are brought down to it."""
 
+
 _CEILING = np.float32(CEILING)
-_INT16 = np.dtype("<i2")
 _NO_SAMPLES: Samples = np.zeros(0, np.float32)
 _NO_SAMPLES.setflags(write=False)
 
@@ -31,7 +33,7 @@ def empty() -> Samples:
 def to_float32(pcm: bytes | bytearray | memoryview) -> Samples:
     """Convert PCM16 to samples in [-1, 1); raise ``ValueError`` on half a sample."""
     require_whole_samples(pcm)
-    return np.frombuffer(pcm, _INT16) * np.float32(1 / FULL_SCALE)
+    return np.frombuffer(pcm, INT16) * np.float32(1 / FULL_SCALE)
 
 
 def to_pcm16(samples: Samples) -> bytes:
@@ -41,9 +43,12 @@ def to_pcm16(samples: Samples) -> bytes:
 
 def to_int16(samples: Samples) -> NDArray[np.int16]:
     """Round samples to 16-bit integers, clipped to their range."""
-    scaled: Samples = np.rint(samples * np.float32(FULL_SCALE))
-    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
-    return scaled.astype(_INT16)
+    scaled = samples * np.float32(FULL_SCALE)
+    np.rint(scaled, out=scaled)
+    # Twice as fast as `np.clip` on the few samples of a chunk.
+    np.minimum(scaled, FULL_SCALE - 1, out=scaled)
+    np.maximum(scaled, -FULL_SCALE, out=scaled)
+    return scaled.astype(INT16)
 
 
 def require_whole_samples(pcm: bytes | bytearray | memoryview) -> None:
