@@ -13,6 +13,9 @@ MAX_EVENT_ID_CHARACTERS = 512
 MAX_APPEND_BYTES = 15 * 1024 * 1024
 """The most decoded audio in one `input_audio_buffer.append`."""
 
+MAX_POSITION = 2**31 - 1
+"""The largest index or offset that an event may name; no session is that long."""
+
 EventId: TypeAlias = Annotated[str, Meta(max_length=MAX_EVENT_ID_CHARACTERS)]
 
 
@@ -71,10 +74,10 @@ class ConversationItemTruncate(_Event, frozen=True, kw_only=True, tag="conversat
     """Forget the part of a spoken message that the user did not hear."""
 
     item_id: str
-    content_index: Annotated[int, Meta(ge=0)]
+    content_index: Annotated[int, Meta(ge=0, le=MAX_POSITION)]
     """Where the audio part is; 0 for a spoken message."""
 
-    audio_end_ms: Annotated[int, Meta(ge=0)]
+    audio_end_ms: Annotated[int, Meta(ge=0, le=MAX_POSITION)]
     """How much of the audio was heard."""
 
 

@@ -81,11 +81,9 @@ def invalid_json(detail: str) -> ClientError:
     )
 
 
-def invalid_event(message: str = "The 'type' field is missing.") -> ClientError:
+def invalid_event(message: str) -> ClientError:
     """Report a frame that is JSON but no event."""
-    return ClientError(
-        "invalid_event", f"{message} Send an object with a 'type' field.", param="type"
-    )
+    return ClientError("invalid_event", message)
 
 
 def unknown_parameter(path: str, cure: str = "Remove it, or check its spelling.") -> ClientError:
@@ -204,6 +202,16 @@ def object_above_max_properties(path: str, maximum: int, got: int) -> ClientErro
         "object_above_max_properties",
         f"Invalid '{path}': too many properties. Expected an object with at most {maximum} "
         f"properties, but got an object with {got} properties instead.",
+        path,
+    )
+
+
+def property_name_above_max_length(path: str, maximum: int, got: int) -> ClientError:
+    """Report an object with too long a key."""
+    return ClientError(
+        "string_above_max_length",
+        f"Invalid '{path}': property name too long. Expected a name with maximum length {maximum}, "
+        f"but got a name with length {got} instead.",
         path,
     )
 
@@ -397,15 +405,18 @@ def no_active_response() -> ClientError:
 
 def show(value: object) -> str:
     """Return a client's value as it is quoted in messages: short, whatever it is."""
-    text = _show_integer(value) if isinstance(value, int) else repr(value)
-    if isinstance(value, str) and len(value) <= _SHOWN_CHARACTERS:
-        text = f"'{value}'"
-    return text if len(text) <= _SHOWN_CHARACTERS + 2 else f"{text[:_SHOWN_CHARACTERS]}…"
+    match value:
+        case str():
+            return f"'{_shorten(value)}'"
+        case bool() | None:
+            return {True: "true", False: "false", None: "null"}[value]
+        case _:
+            return _shorten(repr(value))
 
 
 def supported_values(supported: Sequence[object]) -> str:
     """Return the sentence that lists the supported values."""
-    shown = [f"'{value}'" if isinstance(value, str) else str(value) for value in supported]
+    shown = [show(value) for value in supported]
     match shown:
         case [] | [_]:
             listed = "".join(shown)
@@ -416,9 +427,8 @@ def supported_values(supported: Sequence[object]) -> str:
     return f"Supported values are: {listed}."
 
 
-def _show_integer(value: int) -> str:
-    # JSON's words for the booleans, which are integers to Python.
-    return str(value).lower()
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _with_cure(message: str, cure: str) -> str:

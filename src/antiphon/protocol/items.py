@@ -65,14 +65,10 @@ class OutputAudio(Tagged, frozen=True, kw_only=True, tag="output_audio"):
     """What was said."""
 
 
-ContentPart: TypeAlias = InputText | InputAudio | InputImage | OutputText | OutputAudio
-
-CONTENT_TYPES: dict[Role, tuple[str, ...]] = {
-    "system": ("input_text",),
-    "user": ("input_text", "input_audio", "input_image"),
-    "assistant": ("output_text", "output_audio"),
-}
-"""The types of content part that a message of each role may hold."""
+SystemContent: TypeAlias = InputText
+UserContent: TypeAlias = InputText | InputAudio | InputImage
+AssistantContent: TypeAlias = OutputText | OutputAudio
+ContentPart: TypeAlias = SystemContent | UserContent | AssistantContent
 
 
 class MessageItem(Tagged, frozen=True, kw_only=True, tag="message"):
@@ -83,7 +79,7 @@ class MessageItem(Tagged, frozen=True, kw_only=True, tag="message"):
     status: ItemStatus | UnsetType = UNSET
     role: Role
     content: tuple[ContentPart, ...]
-    """Parts of the types that `CONTENT_TYPES` allows for the role."""
+    """`SystemContent`, `UserContent` or `AssistantContent`, as the role says."""
 
     phase: Literal["commentary", "final_answer"] | UnsetType = UNSET
     """Whether the assistant thinks aloud or answers; only models that tell the two apart set it."""

@@ -1,0 +1,26 @@
+"""Spellings of the protocol. The core speaks GA only; a dialect renames at the edge.
+
+A dialect belongs to one connection, since some remember what they have seen.
+"""
+
+from typing import Protocol
+
+from antiphon.protocol.client_events import ClientEvent
+from antiphon.protocol.server_events import ServerEvent
+
+
+class Dialect(Protocol):
+    """One spelling of the protocol, on one connection."""
+
+    @property
+    def name(self) -> str:
+        """What logs and metrics call it."""
+        ...
+
+    def decode(self, frame: str | bytes) -> ClientEvent:
+        """Return what a client said, in the words of the GA API; raise `ClientError`."""
+        ...
+
+    def encode(self, event: ServerEvent) -> tuple[str, ...]:
+        """Return the frames that tell an event: mostly one, but a spelling may have none or two."""
+        ...
