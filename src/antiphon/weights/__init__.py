@@ -1,10 +1,11 @@
 """The weights that embedded engines read: named in a manifest, fetched once, checked by hash."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from antiphon.weights import manifest
 from antiphon.weights.cache import Cache, default_root
+from antiphon.weights.checks import Checked, check_artifact
 from antiphon.weights.errors import (
     FetchStoppedError,
     MissingWeightsError,
@@ -14,23 +15,30 @@ from antiphon.weights.errors import (
     WeightsUnavailableError,
 )
 from antiphon.weights.manifest import Artifact, WeightFile
+from antiphon.weights.orders import Fetched
+from antiphon.weights.progress import Report, Silent
 
 __all__ = [
     "PROFILES",
     "Artifact",
+    "Checked",
     "FetchStoppedError",
+    "Fetched",
     "MissingWeightsError",
     "NoSpaceError",
+    "Report",
     "UnknownWeightsError",
     "WeightFile",
     "WeightsError",
     "WeightsUnavailableError",
     "artifact",
     "engine_artifacts",
+    "ensure",
     "locate",
     "profile_artifacts",
     "resolve",
     "vendored",
+    "verify",
 ]
 
 PROFILES: Mapping[str, tuple[str, ...]] = manifest.shipped().profiles
@@ -67,10 +75,47 @@ def resolve(profile: str, *, cache: Path | None = None) -> dict[str, Path]:
     """
     held = Cache(cache or default_root())
     wanted = [artifact(name) for name in profile_artifacts(profile)]
-    absent = [each.name for each in wanted if held.missing(each)]
-    if absent:
-        raise MissingWeightsError(absent, held.root)
+    if absent := [each.name for each in wanted if held.missing(each)]:
+        raise MissingWeightsError(dict.fromkeys(absent, ()), held.root)
     return {each.name: held.directory(each) for each in wanted}
+
+
+def ensure(
+    artifacts: Iterable[str],
+    *,
+    offline: bool = False,
+    report: Report | None = None,
+    directory: Path | None = None,
+    cache: Path | None = None,
+) -> list[Fetched]:
+    """Bring artifacts into the cache; return how each came there.
+
+    `directory` may hold the files already; with `offline` only it and the cache are used. Costs a
+    look at the stamps when everything is there. Raises `MissingWeightsError` offline, and
+    `WeightsUnavailableError` or `NoSpaceError` otherwise; after an interruption the next call goes
+    on from there.
+    """
+    held = Cache(cache or default_root())
+    wanted = [artifact(name) for name in dict.fromkeys(artifacts)]
+    if not any(held.missing(each) for each in wanted):
+        return [Fetched(each.name, "cache", each.size_bytes, 0.0) for each in wanted]
+    # Loading the network's part takes longer than all of a start that has nothing to fetch.
+    from antiphon.weights.fetch import Wishes, fetch
+    from antiphon.weights.means import Means
+
+    return fetch(wanted, Wishes(held, directory, offline), Means(), report or Silent())
+
+
+def verify(
+    artifacts: Iterable[str], *, report: Report | None = None, cache: Path | None = None
+) -> list[Checked]:
+    """Hash the files of artifacts, whatever their stamps say; remove those that are wrong."""
+    held = Cache(cache or default_root())
+    return [
+        checked
+        for name in dict.fromkeys(artifacts)
+        for checked in check_artifact(artifact(name), held, report or Silent())
+    ]
 
 
 def vendored(name: str) -> Path:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ class Cache:
         """Return the path of a file that is there and known to be right."""
         wanted = artifact.file(file)
         if wanted in self.missing(artifact):
-            raise MissingWeightsError([artifact.name], self.root, [file])
+            raise MissingWeightsError({artifact.name: [file]}, self.root)
         return self.directory(artifact) / file
 
     def lock(
@@ -156,10 +156,3 @@ def _flush_to_disk(path: Path) -> None:
     # A stamp must never outlive its file's bytes, whatever happens to the power.
     with path.open("r+b") as opened:
         os.fsync(opened.fileno())
-
-
-def files_in_place(cache: Cache, artifact: Artifact) -> Iterator[tuple[WeightFile, Path]]:
-    """Pair each file of an artifact with the path where it is or would be."""
-    directory = cache.directory(artifact)
-    for file in artifact.files:
-        yield file, directory / file.name

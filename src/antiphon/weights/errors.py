@@ -14,12 +14,10 @@
         └── FetchStoppedError           the fetch was interrupted; the next one goes on from there
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from antiphon.protocol.errors import AntiphonError
-
-_MIB = 1024 * 1024
 
 
 class WeightsError(AntiphonError):
@@ -44,15 +42,20 @@ class UnknownWeightsError(WeightsError):
 class MissingWeightsError(WeightsError):
     """Weights are not in the cache, and nothing was to be fetched."""
 
-    def __init__(self, artifacts: Sequence[str], cache: Path, files: Sequence[str] = ()) -> None:
-        listed = ", ".join(f"'{name}'" for name in artifacts)
-        detail = f" Files not there: {', '.join(files)}." if files else ""
-        super().__init__(
-            f"The weights {listed} are not in {cache}.{detail} "
-            f"Run `antiphon models pull {' '.join(artifacts)}` where there is a network, or set "
-            "`weights_dir` to a directory that holds the files."
+    def __init__(
+        self, missing: Mapping[str, Sequence[str]], cache: Path, directory: Path | None = None
+    ) -> None:
+        listed = ", ".join(
+            f"{name} ({', '.join(files)})" if files else name for name, files in missing.items()
         )
-        self.artifacts = tuple(artifacts)
+        places = f"{cache} nor in {directory}" if directory else f"{cache}"
+        super().__init__(
+            f"These weights are not in {places}: {listed}. Run `antiphon models pull "
+            f"{' '.join(missing)}` where there is a network, or set `weights_dir` to a directory "
+            "that holds the files."
+        )
+        self.missing = {name: tuple(files) for name, files in missing.items()}
+        """For each artifact the files that are not there; none means all of them."""
 
 
 class WrongBytesError(WeightsError):
@@ -88,16 +91,15 @@ class WeightsUnavailableError(WeightsError):
 class NoSpaceError(WeightsError):
     """The disk cannot hold what is to be fetched."""
 
-    def __init__(self, directory: Path, needed_bytes: int, free_bytes: int) -> None:
+    def __init__(self, directory: Path, detail: str) -> None:
         super().__init__(
-            f"Not enough space in {directory}: {needed_bytes / _MIB:.0f} MiB are needed while "
-            f"fetching, {free_bytes / _MIB:.0f} MiB are free. Free some, choose a smaller profile, "
-            "or set XDG_CACHE_HOME to a directory on another disk."
+            f"Not enough space in {directory}: {detail}. Free some, choose a smaller profile, or "
+            "set XDG_CACHE_HOME to a directory on another disk."
         )
 
 
 class FetchStoppedError(WeightsError):
-    """A fetch was interrupted; the next one goes on from there."""
+    """A fetch is being interrupted; the next one goes on from there."""
 
     def __init__(self) -> None:
         super().__init__("The fetch was interrupted. Run the command again to go on from there.")
