@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.core.output_audio import AudioLedger
 from antiphon.engines.responder import ResponseRequest
 
 
@@ -74,6 +75,13 @@ class CancelJob:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordAudio:
+    """Keep the account of a response's audio, for the trace and the metrics."""
+
+    ledger: AudioLedger
+
+
+@dataclass(frozen=True, slots=True)
 class CloseConnection:
     """Hang up, after everything said before has been sent."""
 
@@ -90,5 +98,6 @@ Command = (
     | StartResponse
     | PrepareResponse
     | CancelJob
+    | RecordAudio
     | CloseConnection
 )

@@ -1,1 +1,1 @@
-"""What an engine is: one Protocol per kind. The engines themselves are back ends, loaded by name."""
+"""What an engine is: one Protocol per kind. Engines themselves are back ends, loaded by name."""

@@ -91,6 +91,9 @@ class TokenUsage:
     completion: int = 0
 
 
+NO_TOKENS = TokenUsage()
+
+
 @dataclass(frozen=True, slots=True)
 class TextDelta:
     """The next piece of text."""
@@ -119,7 +122,7 @@ class GenerationFinished:
     """The last piece of every generation."""
 
     reason: Literal["stop", "length", "content_filter"]
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = NO_TOKENS
 
 
 GenerationPiece = TextDelta | CallStarted | CallArguments | GenerationFinished

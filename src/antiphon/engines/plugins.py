@@ -29,7 +29,7 @@ def load(kind: EngineKind, name: str) -> Create:
     for point in _entry_points(kind):
         if point.name == name:
             try:
-                return cast(Create, point.load())
+                return cast("Create", point.load())
             except ImportError as missing:
                 message = (
                     f"The {kind} engine '{name}' cannot be imported ({missing}). "
@@ -39,7 +39,7 @@ def load(kind: EngineKind, name: str) -> Create:
     known = ", ".join(repr(each) for each in names(kind)) or "none"
     raise EngineError(
         "engine_unknown",
-        f"There is no {kind} engine '{name}'. Installed: {known}. Correct the name in the deployment.",
+        f"There is no {kind} engine '{name}'. Installed: {known}. Correct the deployment.",
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from antiphon.engines.llm import TokenUsage, Tool, ToolChoice
+from antiphon.engines.llm import NO_TOKENS, TokenUsage, Tool, ToolChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class SpokenAudio:
     pcm: bytes
     """PCM16 mono 24 kHz, any even length."""
     clause: str = ""
-    """The part of the transcript whose sound begins with this piece; empty: the same one goes on."""
+    """The words whose sound begins with this piece; empty: those before go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class ResponseFinished:
     """The last piece of every response, after the last sound."""
 
     reason: Literal["stop", "length", "content_filter"]
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = NO_TOKENS
 
 
 ResponsePiece = (

@@ -1,0 +1,368 @@
+"""The output side of a session: its conversation, and the responses that read and extend it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from antiphon.audio import pcm
+from antiphon.core import context
+from antiphon.core import plan as planning
+from antiphon.core.commands import PrepareResponse, RecordAudio
+from antiphon.core.configuration import SessionOffer
+from antiphon.core.conversation import Conversation, Entry, truncated, with_transcript
+from antiphon.core.happenings import (
+    Heard,
+    HearingFailed,
+    ItemClosed,
+    ItemDropped,
+    ItemOpened,
+    ResponseEnded,
+    SpeechArrived,
+    Told,
+    Transcribed,
+    TurnCommitted,
+)
+from antiphon.core.ids import Ids
+from antiphon.core.limits import TokenAllowance
+from antiphon.core.output_audio import words_until
+from antiphon.core.plan import ResponsePlan
+from antiphon.core.response import Ending, Response, failure
+from antiphon.core.responses import Responses
+from antiphon.engines.responder import ResponseRequest, Turn, UserTurn
+from antiphon.protocol import errors
+from antiphon.protocol.client_events import ConversationItemTruncate
+from antiphon.protocol.errors import ClientError
+from antiphon.protocol.items import InputAudio, MessageItem
+from antiphon.protocol.server_events import (
+    ConversationItemAdded,
+    ConversationItemDone,
+    ConversationItemTruncated,
+    InputAudioBufferCommitted,
+    RateLimitsUpdated,
+    ResponseOutputItemAdded,
+    ResponseOutputItemDone,
+)
+
+_RESERVED_TOKENS = 1_024
+"""What a context leaves free for the answer when no maximum is asked for."""
+
+
+class Dialogue:
+    """Items and responses, kept consistent with each other."""
+
+    __slots__ = (
+        "_allowance",
+        "_ids",
+        "_inline",
+        "_offer",
+        "_session_key",
+        "conversation",
+        "conversation_id",
+        "has_spoken",
+        "responses",
+    )
+
+    def __init__(
+        self, offer: SessionOffer, ids: Ids, jobs: Iterator[int], session_key: str
+    ) -> None:
+        self._offer = offer
+        self._ids = ids
+        self._session_key = session_key
+        self._allowance = TokenAllowance(offer.tokens_per_minute)
+        self._inline: dict[str, Entry] = {}
+        self.conversation = Conversation()
+        self.conversation_id = ids.conversation()
+        self.responses = Responses(jobs, offer.response_patience_s)
+        self.has_spoken = False
+        """Whether the assistant has produced sound in this session."""
+
+    # Items
+
+    def add_item(self, entry: Entry, after: str | None) -> list[Told]:
+        """Add a client's item; raise `ClientError` if it cannot stand there."""
+        self.conversation.check_room(entry, after)
+        told = self.responses.discard_guess()
+        previous = self.conversation.add(entry, after)
+        told += self._item_events(entry, previous)
+        if self._is_unheard(entry):
+            told.append(SpeechArrived(entry.id, b"".join(entry.audio)))
+        return told
+
+    def commit_turn(self, turn: TurnCommitted) -> list[Told]:
+        """Make an item of what the user said."""
+        item = MessageItem(
+            id=turn.item_id, status="completed", role="user", content=(InputAudio(),)
+        )
+        entry = Entry(turn.item_id, item, audio=(turn.audio,))
+        previous = self.conversation.add(entry)
+        committed = InputAudioBufferCommitted(
+            event_id=self._ids.event(), previous_item_id=previous, item_id=turn.item_id
+        )
+        return [committed, *self._item_events(entry, previous)]
+
+    def truncate(self, asked: ConversationItemTruncate) -> list[Told]:
+        """Forget what the user did not hear; raise `ClientError` when that cannot be."""
+        for response in self.responses:
+            message = response.message_of(asked.item_id)
+            if message is not None:
+                _check_truncation(asked, message.audio.made_ms)
+                message.truncate(asked.audio_end_ms)
+                return [self._truncated(asked)]
+        entry = self.conversation.require(asked.item_id, "truncate")
+        if not entry.clauses and not entry.is_spoken_by_assistant:
+            raise errors.only_audio_truncatable()
+        _check_truncation(asked, pcm.duration_ms(entry.audio[0]) if entry.audio else 0)
+        self.conversation.put(truncated(entry, asked.audio_end_ms))
+        return [*self.responses.discard_guess(), self._truncated(asked)]
+
+    def find_referenced(self, item_id: str, path: str) -> Entry:
+        """Return an item that a response's input refers to; raise `ClientError` if unknown."""
+        entry = self.conversation.find(item_id)
+        if entry is None:
+            raise errors.unknown_referenced_item(path, item_id)
+        return entry
+
+    def drop_item(self, item_id: str) -> list[Told]:
+        """Delete an item and stop whatever is still being found out about it."""
+        self.conversation.remove(item_id)
+        return [ItemDropped(item_id), *self.responses.discard_guess()]
+
+    def hear(self, heard: Heard, now: float) -> list[Told]:
+        """Note what the responder knows of a spoken item; responses may have waited for it."""
+        self._learn(heard.item_id, heard.text)
+        return self.start_ready(now)
+
+    def miss(self, failed: HearingFailed, now: float) -> list[Told]:
+        """Fail the responses that waited for speech which nobody could transcribe."""
+        self._learn(failed.item_id, "")
+        told: list[Told] = []
+        for response in self.responses:
+            if response.job is None and failed.item_id in response.entry_ids:
+                told += response.end(failure(failed.code, failed.message), now)
+        return told
+
+    def fill_transcript(self, transcribed: Transcribed) -> list[Told]:
+        """Store a transcript in the item that it belongs to."""
+        entry = self.conversation.find(transcribed.item_id)
+        if entry is not None:
+            self.conversation.put(with_transcript(entry, transcribed.text))
+        return []
+
+    # Responses
+
+    def respond(self, planned: ResponsePlan, read: list[Entry] | None, now: float) -> list[Told]:
+        """Announce a response and have it made as soon as everything it reads is known.
+
+        ``read`` holds the response's own input; None: the whole conversation.
+        """
+        self.responses.check_room(in_conversation=planned.in_conversation)
+        told: list[Told] = []
+        entries = list(self.conversation) if read is None else read
+        for entry in entries:
+            if entry.id not in self.conversation:
+                self._inline[entry.id] = entry
+                if self._is_unheard(entry):
+                    told.append(SpeechArrived(entry.id, b"".join(entry.audio)))
+        ids = tuple(entry.id for entry in entries)
+        response = Response(planned, self.conversation_id, ids, self._ids, now)
+        self.responses.add(response)
+        return [response.announce(), *told, *self.start_ready(now)]
+
+    def start_ready(self, now: float) -> list[Told]:
+        """Start the responses that wait for nothing any more."""
+        told: list[Told] = []
+        for response in self.responses:
+            if response.job is None and not self._waits(response):
+                told += self._start(response, now)
+        return told
+
+    def guess(self, planned: ResponsePlan, text: str, *, settled: bool) -> list[Told]:
+        """Get ready for the answer to a turn that is not over, or only provisionally."""
+        if self.responses.active is not None:
+            return []
+        turns = (*self._turns(list(self.conversation)), UserTurn(text or context.INAUDIBLE))
+        try:
+            request = self._request(planned, turns)
+        except ClientError:
+            # It will be told when the turn is over.
+            return []
+        if settled and text:
+            return self.responses.guess(request)
+        return [PrepareResponse(request)] if text else []
+
+    def prepare(self, planned: ResponsePlan) -> list[Told]:
+        """Have the responder read what the next response will begin with."""
+        try:
+            request = self._request(planned, self._turns(list(self.conversation)))
+        except ClientError:
+            return []
+        return [PrepareResponse(request)]
+
+    def cancel(self, response_id: str | None, now: float) -> list[Told]:
+        """Stop a response for the client; raise `ClientError` when there is none."""
+        response = self.responses.find(response_id)
+        return self.responses.stop(response, Ending("cancelled", "client_cancelled"), now)
+
+    def interrupt(self, now: float) -> list[Told]:
+        """Stop the conversation's response because the user speaks."""
+        active = self.responses.active
+        told = self.responses.discard_guess()
+        if active is None:
+            return told
+        return told + self.responses.stop(active, Ending("cancelled", "turn_detected"), now)
+
+    def abandon(self, now: float) -> list[Told]:
+        """End everything: the session closes."""
+        told = self.responses.discard_guess()
+        for response in self.responses:
+            told += self.responses.stop(response, Ending("cancelled", "client_cancelled"), now)
+        return told
+
+    # What responses tell
+
+    def open_item(self, opened: ItemOpened) -> list[Told]:
+        """Tell of an item that a response began, and let it take its place."""
+        item = opened.item
+        told: list[Told] = [
+            ResponseOutputItemAdded(
+                event_id=self._ids.event(),
+                response_id=opened.response_id,
+                output_index=opened.output_index,
+                item=item,
+            )
+        ]
+        if self._is_in_conversation(opened.response_id):
+            previous = self.conversation.add(Entry(str(item.id), item))
+            told.append(
+                ConversationItemAdded(
+                    event_id=self._ids.event(), previous_item_id=previous, item=item
+                )
+            )
+        return told
+
+    def close_item(self, closed: ItemClosed) -> list[Told]:
+        """Tell of an item that a response has finished."""
+        item = closed.item
+        item_id = str(item.id)
+        told: list[Told] = []
+        if closed.audio:
+            self.has_spoken = True
+        if self._is_in_conversation(closed.response_id):
+            self.conversation.put(_finished(closed))
+            told.append(
+                ConversationItemDone(
+                    event_id=self._ids.event(),
+                    previous_item_id=self._previous(item_id),
+                    item=item,
+                )
+            )
+        told.append(
+            ResponseOutputItemDone(
+                event_id=self._ids.event(),
+                response_id=closed.response_id,
+                output_index=closed.output_index,
+                item=item,
+            )
+        )
+        return told
+
+    def end_response(self, ended: ResponseEnded, now: float) -> list[Told]:
+        """Forget a response that has said its `response.done`."""
+        self.responses.remove(ended.response_id)
+        kept = {item_id for response in self.responses for item_id in response.entry_ids}
+        self._inline = {key: entry for key, entry in self._inline.items() if key in kept}
+        return [
+            RateLimitsUpdated(
+                event_id=self._ids.event(), rate_limits=self._allowance.use(ended.tokens, now)
+            ),
+            RecordAudio(ended.ledger),
+        ]
+
+    def _truncated(self, asked: ConversationItemTruncate) -> Told:
+        return ConversationItemTruncated(
+            event_id=self._ids.event(),
+            item_id=asked.item_id,
+            content_index=asked.content_index,
+            audio_end_ms=asked.audio_end_ms,
+        )
+
+    def _item_events(self, entry: Entry, previous: str | None) -> list[Told]:
+        return [
+            ConversationItemAdded(
+                event_id=self._ids.event(), previous_item_id=previous, item=entry.item
+            ),
+            ConversationItemDone(
+                event_id=self._ids.event(), previous_item_id=previous, item=entry.item
+            ),
+        ]
+
+    def _start(self, response: Response, now: float) -> list[Told]:
+        planned = response.plan
+        if planned.tool_choice == "required" and not planned.tools:
+            ending = failure(
+                "invalid_tool_choice",
+                'tool_choice is "required" and there are no tools. Add tools, or choose "auto".',
+            )
+            return response.end(ending, now)
+        found = [self._find(item_id) for item_id in response.entry_ids]
+        entries = [entry for entry in found if entry is not None]
+        read = context.read(entries, as_audio=self._offer.hears == "audio")
+        try:
+            request = self._request(planned, read.turns)
+        except ClientError as overflow:
+            return response.end(failure(str(overflow.code), overflow.message), now)
+        return self.responses.start(response, request, read, now)
+
+    def _turns(self, entries: list[Entry]) -> tuple[Turn, ...]:
+        return context.read(entries, as_audio=self._offer.hears == "audio").turns
+
+    def _request(self, planned: ResponsePlan, turns: tuple[Turn, ...]) -> ResponseRequest:
+        most = planned.max_output_tokens
+        reserved = most if isinstance(most, int) else _RESERVED_TOKENS
+        budget = self._offer.context_tokens - reserved - context.text_tokens(planned.instructions)
+        fitting = context.fit(turns, planned.truncation, max(1, budget))
+        return planning.request(planned, fitting, self._session_key)
+
+    def _waits(self, response: Response) -> bool:
+        found = (self._find(item_id) for item_id in response.entry_ids)
+        return any(entry is not None and self._is_unheard(entry) for entry in found)
+
+    def _is_unheard(self, entry: Entry) -> bool:
+        return self._offer.hears == "transcript" and entry.is_spoken_by_user and entry.heard is None
+
+    def _learn(self, item_id: str, text: str) -> None:
+        entry = self._find(item_id)
+        if entry is None:
+            return
+        known = replace(entry, heard=text)
+        if item_id in self._inline:
+            self._inline[item_id] = known
+        self.conversation.put(known)
+
+    def _find(self, item_id: str) -> Entry | None:
+        return self.conversation.find(item_id) or self._inline.get(item_id)
+
+    def _previous(self, item_id: str) -> str | None:
+        return self.conversation.previous_id(item_id) if item_id in self.conversation else None
+
+    def _is_in_conversation(self, response_id: str) -> bool:
+        active = self.responses.active
+        return active is not None and active.id == response_id
+
+
+def _finished(closed: ItemClosed) -> Entry:
+    """Return the entry of an item that a response has finished."""
+    heard = closed.heard_ms
+    return Entry(
+        str(closed.item.id),
+        closed.item,
+        audio=(closed.audio,) if closed.audio else (),
+        heard=None if heard is None else words_until(closed.clauses, heard),
+        clauses=closed.clauses,
+    )
+
+
+def _check_truncation(asked: ConversationItemTruncate, have_ms: int) -> None:
+    if asked.content_index:
+        raise errors.unknown_content_part(asked.content_index)
+    if asked.audio_end_ms > have_ms:
+        raise errors.audio_already_shorter(have_ms, asked.audio_end_ms)

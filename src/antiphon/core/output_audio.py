@@ -1,0 +1,186 @@
+"""What the assistant says, what of it was sent, and what the client has heard.
+
+The audio ledger counts every sample of a response: made, sent, played, dropped and why. Played is
+an estimate, real time since the sound was sent, until the client tells otherwise by truncating.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from antiphon.audio.formats import FORMATS, OutputEncoder
+from antiphon.audio.framing import ChunkCutter
+from antiphon.audio.pcm import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, to_float32, to_pcm16
+from antiphon.audio.stretch import Stretcher
+
+_BYTES_PER_MS = SAMPLE_RATE_HZ * BYTES_PER_SAMPLE // 1000
+_BYTES_PER_TOKEN = _BYTES_PER_MS * 50
+
+DropReason = Literal[
+    "turn_detected", "client_cancelled", "max_output_tokens", "content_filter", "failed"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLedger:
+    """Account of one response's audio."""
+
+    response_id: str
+    status: str
+    made_samples: int = 0
+    """Samples at 24 kHz, after the change of speed."""
+    sent_samples: int = 0
+    played_samples: int = 0
+    """Estimate at the end of the response."""
+    dropped_samples: int = 0
+    """Made and never sent."""
+    dropped_why: DropReason | None = None
+    first_audio_s: float | None = None
+    """From the start of the response to its first audio."""
+    longest_gap_s: float = 0.0
+    """Longest time for which the client had nothing left to play in mid-answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """Words and where they are spoken."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+class OutputAudio:
+    """The sound of one spoken message: cut into chunks, counted, and matched with its words."""
+
+    __slots__ = (
+        "_clauses",
+        "_cutter",
+        "_encoder",
+        "_first_at",
+        "_longest_gap_s",
+        "_made",
+        "_plays_until",
+        "_rate",
+        "_sent_bytes",
+        "_stretcher",
+    )
+
+    def __init__(self, format_name: str, speed: float) -> None:
+        audio_format = FORMATS[format_name]
+        self._rate = audio_format.sample_rate_hz * audio_format.bytes_per_sample
+        self._encoder = OutputEncoder(format_name)
+        self._cutter = ChunkCutter(audio_format.chunk_sizes_bytes)
+        self._stretcher = Stretcher(speed) if speed != 1 else None
+        self._made = bytearray()
+        self._clauses: list[tuple[int, str]] = []
+        self._sent_bytes = 0
+        self._first_at: float | None = None
+        self._plays_until = 0.0
+        self._longest_gap_s = 0.0
+
+    @property
+    def made(self) -> bytes:
+        """All sound made so far: PCM16 mono 24 kHz."""
+        return bytes(self._made)
+
+    @property
+    def made_ms(self) -> int:
+        """How much sound was made so far."""
+        return len(self._made) // _BYTES_PER_MS
+
+    @property
+    def tokens(self) -> int:
+        """The output tokens of the sound, by the documented rule of one for 50 ms."""
+        return -(-len(self._made) // _BYTES_PER_TOKEN)
+
+    def push(self, pcm: bytes, clause: str, now: float) -> list[bytes]:
+        """Take the next sound and return the chunks that are ready to be sent."""
+        if clause:
+            self._clauses.append((self.made_ms, clause))
+        if self._stretcher is not None:
+            pcm = to_pcm16(self._stretcher.push(to_float32(pcm)))
+        self._made += pcm
+        return self._send(self._cutter.push(self._encoder.push(pcm)), now)
+
+    def flush(self, now: float) -> list[bytes]:
+        """End the sound and return the chunks that are left."""
+        chunks: list[bytes] = []
+        if self._stretcher is not None:
+            tail = to_pcm16(self._stretcher.flush())
+            self._made += tail
+            chunks += self._send(self._cutter.push(self._encoder.push(tail)), now)
+        chunks += self._send(self._cutter.push(self._encoder.flush()), now)
+        rest = self._cutter.flush()
+        return chunks + (self._send([rest], now) if rest else [])
+
+    def played_ms(self, now: float) -> int:
+        """Estimate how much of the sound the client has played."""
+        sent_ms = self._sent_bytes * 1000 // self._rate
+        unplayed_ms = max(0.0, self._plays_until - now) * 1000
+        return max(0, min(self.made_ms, int(sent_ms - unplayed_ms)))
+
+    @property
+    def clauses(self) -> tuple[Clause, ...]:
+        """The words spoken so far and where; the last one's end moves while sound is made."""
+        starts = [start_ms for start_ms, _ in self._clauses]
+        ends = [*starts[1:], self.made_ms]
+        return tuple(
+            Clause(start_ms, end_ms, text)
+            for (start_ms, text), end_ms in zip(self._clauses, ends, strict=False)
+        )
+
+    def account(
+        self, response_id: str, status: str, why: DropReason | None, started_at: float, now: float
+    ) -> AudioLedger:
+        """Return the ledger at the end of the response; ``why`` None: everything was sent."""
+        made = len(self._made) // BYTES_PER_SAMPLE
+        sent = min(made, self._sent_bytes * SAMPLE_RATE_HZ // self._rate)
+        if why is None:
+            sent = made
+        return AudioLedger(
+            response_id=response_id,
+            status=status,
+            made_samples=made,
+            sent_samples=sent,
+            played_samples=self.played_ms(now) * SAMPLE_RATE_HZ // 1000,
+            dropped_samples=made - sent,
+            dropped_why=why if made > sent else None,
+            first_audio_s=None if self._first_at is None else self._first_at - started_at,
+            longest_gap_s=self._longest_gap_s,
+        )
+
+    def _send(self, chunks: list[bytes], now: float) -> list[bytes]:
+        size = sum(len(chunk) for chunk in chunks)
+        if size:
+            if self._first_at is None:
+                self._first_at = self._plays_until = now
+            self._longest_gap_s = max(self._longest_gap_s, now - self._plays_until)
+            self._plays_until = max(self._plays_until, now) + size / self._rate
+            self._sent_bytes += size
+        return chunks
+
+
+def cut(pcm: bytes, end_ms: int | None) -> bytes:
+    """Return sound up to a position; None: all of it."""
+    return pcm if end_ms is None else pcm[: end_ms * _BYTES_PER_MS]
+
+
+def words_until(clauses: tuple[Clause, ...], end_ms: int) -> str:
+    """Return the words that were spoken up to a position, to the nearest whole word before it."""
+    words: list[str] = []
+    for clause in clauses:
+        if end_ms >= clause.end_ms:
+            words.append(clause.text)
+            continue
+        share = (end_ms - clause.start_ms) / max(1, clause.end_ms - clause.start_ms)
+        words.append(_beginning(clause.text, share))
+        break
+    return "".join(words).strip()
+
+
+def _beginning(text: str, share: float) -> str:
+    """Return whole words from the beginning of a text, at most this share of its characters."""
+    end = int(len(text) * max(0.0, min(1.0, share)))
+    if end < len(text) and not text[end].isspace():
+        end = text.rfind(" ", 0, end) + 1
+    return text[:end]

@@ -1,0 +1,329 @@
+"""One response, from `response.created` to its one `response.done`."""
+
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from msgspec import UNSET
+
+from antiphon.core.context import Context, text_tokens
+from antiphon.core.happenings import ItemClosed, ResponseEnded, Told
+from antiphon.core.ids import Ids
+from antiphon.core.messages import SpokenMessage, WrittenMessage
+from antiphon.core.output_audio import AudioLedger, DropReason, OutputAudio
+from antiphon.core.plan import ResponsePlan
+from antiphon.core.tools import FunctionCall
+from antiphon.engines.llm import NO_TOKENS, TokenUsage
+from antiphon.engines.responder import (
+    FunctionCallArguments,
+    FunctionCallStarted,
+    ResponseFinished,
+    ResponsePiece,
+    SpokenAudio,
+    SpokenText,
+    WrittenText,
+)
+from antiphon.protocol.items import Item
+from antiphon.protocol.response import (
+    CachedTokensDetails,
+    FailureError,
+    InputTokenDetails,
+    OutputTokenDetails,
+    ResponseAudio,
+    ResponseAudioOutput,
+    ResponseStatus,
+    StatusDetails,
+    Usage,
+)
+from antiphon.protocol.response import (
+    Response as Resource,
+)
+from antiphon.protocol.server_events import ResponseCreated, ResponseDone
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a response ends."""
+
+    status: Literal["completed", "cancelled", "incomplete", "failed"]
+    reason: (
+        Literal["turn_detected", "client_cancelled", "max_output_tokens", "content_filter"] | None
+    ) = None
+    error: FailureError | None = None
+
+    @property
+    def drops(self) -> DropReason | None:
+        """Why sound that was made may not be sent."""
+        return None if self.status == "completed" else self.reason or "failed"
+
+
+COMPLETED = Ending("completed")
+
+
+def failure(code: str, message: str) -> Ending:
+    """Return the ending of a response that could not be made."""
+    return Ending("failed", error=FailureError(type="server_error", code=code, message=message))
+
+
+_Making = SpokenMessage | WrittenMessage | FunctionCall
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What a response has made so far."""
+
+    items: list[_Making] = field(default_factory=list[_Making])
+    closed: dict[int, Item] = field(default_factory=dict[int, Item])
+    message: SpokenMessage | WrittenMessage | None = None
+    call: FunctionCall | None = None
+    tokens: int = 0
+    usage: TokenUsage = NO_TOKENS
+
+
+class Response:
+    """A response that has been announced to the client."""
+
+    __slots__ = (
+        "_context",
+        "_conversation_id",
+        "_ids",
+        "_progress",
+        "_started_at",
+        "entry_ids",
+        "has_ended",
+        "heard_at",
+        "id",
+        "job",
+        "plan",
+    )
+
+    def __init__(
+        self,
+        plan: ResponsePlan,
+        conversation_id: str,
+        entry_ids: tuple[str, ...],
+        ids: Ids,
+        now: float,
+    ) -> None:
+        self.id = ids.response()
+        self.plan = plan
+        self.entry_ids = entry_ids
+        """The items that this response reads, in order."""
+        self.job: int | None = None
+        """The job that makes it; None while it waits for a transcript."""
+        self.heard_at = now
+        """When the responder last gave a sign of life."""
+        self.has_ended = False
+        self._ids = ids
+        self._conversation_id = conversation_id if plan.in_conversation else None
+        self._context = Context((), 0, 0)
+        self._progress = _Progress()
+        self._started_at = now
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether any sound was made."""
+        message = self._progress.message
+        return isinstance(message, SpokenMessage) and message.audio.made_ms > 0
+
+    def announce(self) -> Told:
+        """Return its `response.created`."""
+        return ResponseCreated(
+            event_id=self._ids.event(), response=self._resource("in_progress", None, None)
+        )
+
+    def start(self, job: int, context: Context, now: float) -> None:
+        """Note that a job makes it from now on, and from what."""
+        self.job, self._context, self.heard_at = job, context, now
+
+    def message_of(self, item_id: str) -> SpokenMessage | None:
+        """Return the spoken message that is being made under this item id."""
+        message = self._progress.message
+        if isinstance(message, SpokenMessage) and message.item_id == item_id:
+            return message
+        return None
+
+    def take(self, piece: ResponsePiece, now: float) -> list[Told]:
+        """Take the next piece of the answer."""
+        self.heard_at = now
+        match piece:
+            case WrittenText(text, tokens):
+                return self._count(tokens) + self._write(text)
+            case SpokenText(text, tokens):
+                return self._count(tokens) + self._say(text)
+            case SpokenAudio(pcm, clause):
+                told = self._spoken()
+                message = self._progress.message
+                if isinstance(message, SpokenMessage):
+                    told += message.sound(pcm, clause, now)
+                return told
+            case FunctionCallStarted(name):
+                return self._close_call(now) + self._open_call(name)
+            case FunctionCallArguments(delta, tokens):
+                call = self._progress.call
+                return self._count(tokens) + (call.write(delta) if call is not None else [])
+            case ResponseFinished(reason, usage):
+                self._progress.usage = usage
+                return self.end(self._ending(reason), now)
+            case _:
+                assert_never(piece)
+
+    def exceeds_its_tokens(self) -> bool:
+        """Tell whether text and sound have passed `max_output_tokens`."""
+        most = self.plan.max_output_tokens
+        return isinstance(most, int) and self._progress.tokens + self._audio_tokens() > most
+
+    def end(self, ending: Ending, now: float) -> list[Told]:
+        """Close whatever is open and say `response.done`."""
+        self.has_ended = True
+        progress = self._progress
+        told: list[Told] = []
+        status: Literal["completed", "incomplete"] = (
+            "completed" if ending.status == "completed" else "incomplete"
+        )
+        for item in progress.items:
+            if item.output_index not in progress.closed:
+                told += self._close(item, status, now)
+        usage = Usage() if ending.status == "failed" else self._usage()
+        told.append(
+            ResponseDone(
+                event_id=self._ids.event(),
+                response=self._resource(ending.status, _details(ending), usage),
+            )
+        )
+        ledger = self._ledger(ending, now)
+        return [*told, ResponseEnded(self.id, ledger, usage.total_tokens)]
+
+    def _ending(self, reason: Literal["stop", "length", "content_filter"]) -> Ending:
+        match reason:
+            case "length":
+                return Ending("incomplete", "max_output_tokens")
+            case "content_filter":
+                return Ending("incomplete", "content_filter")
+            case "stop":
+                if self._progress.items:
+                    return COMPLETED
+                return failure(
+                    "empty_response", "The model answered with nothing. Send response.create again."
+                )
+            case _:
+                assert_never(reason)
+
+    def _write(self, text: str) -> list[Told]:
+        told: list[Told] = []
+        if self._progress.message is None:
+            message = WrittenMessage(self._ids, self.id, self._ids.item(), self._next_index())
+            told += self._open(message)
+        written = self._progress.message
+        return told + (written.write(text) if isinstance(written, WrittenMessage) else [])
+
+    def _say(self, text: str) -> list[Told]:
+        told = self._spoken()
+        spoken = self._progress.message
+        return told + (spoken.say(text) if isinstance(spoken, SpokenMessage) else [])
+
+    def _spoken(self) -> list[Told]:
+        """Open the spoken message unless one is open."""
+        if self._progress.message is not None:
+            return []
+        name = str(self.plan.format.__struct_config__.tag)
+        audio = OutputAudio(name, self.plan.speed)
+        return self._open(
+            SpokenMessage(self._ids, self.id, self._ids.item(), self._next_index(), audio)
+        )
+
+    def _open(self, message: SpokenMessage | WrittenMessage) -> list[Told]:
+        self._progress.message = message
+        self._progress.items.append(message)
+        return message.open()
+
+    def _open_call(self, name: str) -> list[Told]:
+        call = FunctionCall(self._ids, self.id, self._ids.item(), self._next_index(), name)
+        self._progress.call = call
+        self._progress.items.append(call)
+        return call.open()
+
+    def _close_call(self, now: float) -> list[Told]:
+        call, self._progress.call = self._progress.call, None
+        return [] if call is None else self._close(call, "completed", now)
+
+    def _close(
+        self, item: _Making, status: Literal["completed", "incomplete"], now: float
+    ) -> list[Told]:
+        told = item.close(status, now)
+        for each in told:
+            if isinstance(each, ItemClosed):
+                self._progress.closed[item.output_index] = each.item
+        return told
+
+    def _next_index(self) -> int:
+        return len(self._progress.items)
+
+    def _count(self, tokens: int) -> list[Told]:
+        self._progress.tokens += tokens
+        return []
+
+    def _audio_tokens(self) -> int:
+        message = self._progress.message
+        return message.audio.tokens if isinstance(message, SpokenMessage) else 0
+
+    def _usage(self) -> Usage:
+        """Count by modality: what was said counts as sound, the rest as the model counted it."""
+        spent, context = self._progress.usage, self._context
+        written = spent.prompt - context.spoken_text_tokens
+        if not spent.prompt:
+            written = text_tokens(self.plan.instructions)
+        text_in = max(0, written)
+        text_out = spent.completion or self._progress.tokens
+        audio_in, audio_out = context.audio_tokens, self._audio_tokens()
+        cached = min(spent.cached, text_in)
+        return Usage(
+            total_tokens=text_in + audio_in + text_out + audio_out,
+            input_tokens=text_in + audio_in,
+            output_tokens=text_out + audio_out,
+            input_token_details=InputTokenDetails(
+                text_tokens=text_in,
+                audio_tokens=audio_in,
+                cached_tokens=cached,
+                cached_tokens_details=CachedTokensDetails(text_tokens=cached),
+            ),
+            output_token_details=OutputTokenDetails(text_tokens=text_out, audio_tokens=audio_out),
+        )
+
+    def _ledger(self, ending: Ending, now: float) -> AudioLedger:
+        message = self._progress.message
+        if isinstance(message, SpokenMessage):
+            return message.audio.account(
+                self.id, ending.status, ending.drops, self._started_at, now
+            )
+        return AudioLedger(self.id, ending.status)
+
+    def _resource(
+        self, status: ResponseStatus, details: StatusDetails | None, usage: Usage | None
+    ) -> Resource:
+        closed = self._progress.closed
+        metadata = self.plan.metadata
+        return Resource(
+            id=self.id,
+            status=status,
+            status_details=details,
+            output=tuple(closed[index] for index in sorted(closed)),
+            conversation_id=self._conversation_id,
+            output_modalities=(self.plan.modality,),
+            max_output_tokens=self.plan.max_output_tokens,
+            audio=ResponseAudio(
+                output=ResponseAudioOutput(format=self.plan.format, voice=self.plan.voice)
+            ),
+            usage=usage,
+            metadata=None if metadata is None else dict(metadata),
+        )
+
+
+def _details(ending: Ending) -> StatusDetails | None:
+    if ending.status == "completed":
+        # Observed: null for a completed response (conformance case 48).
+        return None
+    return StatusDetails(
+        type=ending.status,
+        reason=UNSET if ending.reason is None else ending.reason,
+        error=UNSET if ending.error is None else ending.error,
+    )

@@ -1,0 +1,419 @@
+"""The session: one entry, which decides everything that the client can observe.
+
+`Session.handle` takes a client event, an engine's result or the passing of time, and returns server
+events and commands, in order. It never waits and never raises for anything that a client can send.
+"""
+
+from collections.abc import Iterable
+from itertools import count
+from typing import Any, ClassVar
+
+from msgspec import UNSET
+
+from antiphon.core.commands import CloseConnection, Command
+from antiphon.core.configuration import (
+    Circumstances,
+    SessionOffer,
+    initial_session,
+    update,
+)
+from antiphon.core.conversation import Entry
+from antiphon.core.dialogue import Dialogue
+from antiphon.core.entries import entry_of, with_sound
+from antiphon.core.happenings import (
+    Guessed,
+    Heard,
+    HearingFailed,
+    ItemClosed,
+    ItemDropped,
+    ItemOpened,
+    ResponseEnded,
+    SpeechArrived,
+    Told,
+    Transcribed,
+    TurnBegan,
+    TurnCommitted,
+    TurnResumed,
+)
+from antiphon.core.ids import Ids
+from antiphon.core.inputs import (
+    ClientMistake,
+    Connected,
+    DeadlineReached,
+    Disconnected,
+    Draining,
+    JobFailed,
+    ResponseProduced,
+    ShellInput,
+    SpeechScored,
+    TranscriptGrew,
+    TranscriptSettled,
+)
+from antiphon.core.listening import Listening
+from antiphon.core.plan import ResponsePlan, plan
+from antiphon.core.transcription import Transcriptions
+from antiphon.protocol import client_events as client
+from antiphon.protocol import errors
+from antiphon.protocol.codec import decode_audio
+from antiphon.protocol.errors import ClientError
+from antiphon.protocol.items import FunctionCallOutputItem, ItemReference, ResponseInputItem
+from antiphon.protocol.response import ResponseParameters
+from antiphon.protocol.server_events import (
+    ConversationItemDeleted,
+    ConversationItemRetrieved,
+    Error,
+    ErrorBody,
+    ServerEvent,
+    SessionCreated,
+    SessionUpdated,
+)
+from antiphon.protocol.session import RealtimeSession, ServerVad
+
+Input = client.ClientEvent | ShellInput
+Output = ServerEvent | Command
+
+_GOING_AWAY = 1001
+_NORMAL = 1000
+
+
+class Session:
+    """One realtime connection's state."""
+
+    __slots__ = (
+        "_closing",
+        "_dialogue",
+        "_draining",
+        "_ids",
+        "_listening",
+        "_now",
+        "_offer",
+        "_session",
+        "_turn_waits",
+    )
+
+    def __init__(self, offer: SessionOffer, ids: Ids, now: float) -> None:
+        """Open a session at ``now``, in seconds of Unix time."""
+        session_id = ids.session()
+        jobs = count(1)
+        self._offer = offer
+        self._ids = ids
+        self._now = now
+        self._session = initial_session(offer, session_id, now)
+        self._dialogue = Dialogue(offer, ids, jobs, session_id)
+        self._listening = Listening(
+            self._session.audio.input, Transcriptions(offer, ids, jobs), ids, jobs
+        )
+        self._turn_waits = False
+        self._draining = False
+        self._closing = False
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self._session.id
+
+    @property
+    def configuration(self) -> RealtimeSession:
+        """The effective configuration."""
+        return self._session
+
+    def deadline(self) -> float | None:
+        """Return when `handle` wants to be called even if nothing arrives; None: never again."""
+        if self._closing:
+            return None
+        deadlines = (
+            float(self._session.expires_at),
+            self._dialogue.responses.deadline,
+            self._listening.transcriptions.deadline,
+        )
+        return min(moment for moment in deadlines if moment is not None)
+
+    def handle(self, received: Input, now: float) -> list[Output]:
+        """Take one input at ``now`` (Unix time, never decreasing) and return what follows."""
+        self._now = max(self._now, now)
+        if self._closing:
+            return []
+        try:
+            return self._expand(self._route(received))
+        except ClientError as mistake:
+            event_id = getattr(received, "event_id", None)
+            return [self._error(mistake.answering(event_id))]
+
+    def _route(self, received: Input) -> Iterable[Told]:
+        told: Iterable[Told] = self._ROUTES[type(received)](self, received)
+        return told
+
+    def _expand(self, told: Iterable[Told]) -> list[Output]:
+        """Replace each happening by what follows from it, in its place."""
+        outputs: list[Output] = []
+        for each in told:
+            follow = self._CONSEQUENCES.get(type(each))
+            if follow is None:
+                outputs.append(each)  # type: ignore[arg-type]
+            else:
+                outputs += self._expand(follow(self, each))
+        return outputs
+
+    # The connection
+
+    def _connect(self, _: Connected) -> Iterable[Told]:
+        return [
+            SessionCreated(event_id=self._ids.event(), session=self._session),
+            *self._prepare(),
+        ]
+
+    def _disconnect(self, _: Disconnected) -> Iterable[Told]:
+        return self._close()
+
+    def _refuse(self, mistake: ClientMistake) -> Iterable[Told]:
+        return [
+            self._error(
+                ClientError(
+                    mistake.code, mistake.message, mistake.param, mistake.event_id, mistake.type
+                )
+            )
+        ]
+
+    def _pass_time(self, _: DeadlineReached) -> Iterable[Told]:
+        if self._now >= self._session.expires_at:
+            expired = errors.session_expired(round(self._offer.max_session_s / 60))
+            # Observed: an error event, then a close frame with the same words (case 81).
+            hang_up = CloseConnection(_GOING_AWAY, expired.message)
+            return [self._error(expired), *self._close(), hang_up]
+        return [
+            *self._listening.transcriptions.expire(self._now),
+            *self._dialogue.responses.expire(self._now),
+        ]
+
+    def _drain(self, _: Draining) -> Iterable[Told]:
+        self._draining = True
+        return self._leave_if_idle()
+
+    def _leave(self, _: client.SessionClose) -> Iterable[Told]:
+        return [*self._close(), CloseConnection(_NORMAL, "session.close")]
+
+    def _close(self) -> list[Told]:
+        told = self._expand(
+            [*self._listening.transcriptions.drop_all(), *self._dialogue.abandon(self._now)]
+        )
+        self._closing = True
+        return list(told)
+
+    def _leave_if_idle(self) -> list[Told]:
+        if not self._draining or self._dialogue.responses.active is not None:
+            return []
+        return [*self._close(), CloseConnection(_GOING_AWAY, "The server is shutting down.")]
+
+    # Configuration
+
+    def _update(self, event: client.SessionUpdate) -> Iterable[Told]:
+        around = Circumstances(
+            has_spoken=self._has_spoken(), is_buffering=self._listening.is_buffering
+        )
+        before = self._session
+        self._session = update(before, event.session, self._offer, around)
+        told = self._listening.configure(self._session.audio.input)
+        told.append(SessionUpdated(event_id=self._ids.event(), session=self._session))
+        if (before.instructions, before.tools) != (self._session.instructions, self._session.tools):
+            told += self._prepare()
+        return told
+
+    # Input audio
+
+    def _append(self, event: client.InputAudioBufferAppend) -> Iterable[Told]:
+        return self._listening.append(decode_audio(event.audio))
+
+    def _commit(self, _: client.InputAudioBufferCommit) -> Iterable[Told]:
+        return self._listening.commit()
+
+    def _clear(self, _: client.InputAudioBufferClear) -> Iterable[Told]:
+        return [*self._dialogue.responses.discard_guess(), *self._listening.clear()]
+
+    def _clear_output(self, _: client.OutputAudioBufferClear) -> Iterable[Told]:
+        # Spec: for calls, where the server plays; here the client plays, so nothing is pending.
+        return []
+
+    def _score(self, scored: SpeechScored) -> Iterable[Told]:
+        return self._listening.score(scored.job, scored.probabilities)
+
+    # Items
+
+    def _create_item(self, event: client.ConversationItemCreate) -> Iterable[Told]:
+        item = event.item
+        if isinstance(item, FunctionCallOutputItem):
+            self._dialogue.conversation.require_call(item.call_id)
+        entry = entry_of(item, "item", self._session.audio, self._ids)
+        return [*self._dialogue.add_item(entry, event.previous_item_id), *self._prepare()]
+
+    def _retrieve_item(self, event: client.ConversationItemRetrieve) -> Iterable[Told]:
+        entry = self._dialogue.conversation.require(event.item_id, "retrieve")
+        item = with_sound(entry, self._session.audio)
+        return [ConversationItemRetrieved(event_id=self._ids.event(), item=item)]
+
+    def _delete_item(self, event: client.ConversationItemDelete) -> Iterable[Told]:
+        self._dialogue.conversation.require(event.item_id, "delete")
+        deleted = ConversationItemDeleted(event_id=self._ids.event(), item_id=event.item_id)
+        return [*self._dialogue.drop_item(event.item_id), deleted]
+
+    def _truncate_item(self, event: client.ConversationItemTruncate) -> Iterable[Told]:
+        return self._dialogue.truncate(event)
+
+    # Responses
+
+    def _create_response(self, event: client.ResponseCreate) -> Iterable[Told]:
+        asked = event.response or ResponseParameters()
+        planned = self._plan(asked)
+        read = None if asked.input is UNSET else self._own_input(asked.input)
+        return self._dialogue.respond(planned, read, self._now)
+
+    def _own_input(self, items: tuple[ResponseInputItem, ...]) -> list[Entry]:
+        return [
+            self._dialogue.find_referenced(item.id, f"response.input[{index}].id")
+            if isinstance(item, ItemReference)
+            else entry_of(item, f"response.input[{index}]", self._session.audio, self._ids)
+            for index, item in enumerate(items)
+        ]
+
+    def _cancel_response(self, event: client.ResponseCancel) -> Iterable[Told]:
+        return self._dialogue.cancel(event.response_id, self._now)
+
+    def _produce(self, produced: ResponseProduced) -> Iterable[Told]:
+        return self._dialogue.responses.produce(produced.job, produced.piece, self._now)
+
+    # Transcription
+
+    def _grow(self, grew: TranscriptGrew) -> Iterable[Told]:
+        return self._listening.transcriptions.grow(grew.job, grew.text)
+
+    def _settle(self, settled: TranscriptSettled) -> Iterable[Told]:
+        return self._listening.transcriptions.settled(settled.job, settled.text)
+
+    def _fail(self, failed: JobFailed) -> Iterable[Told]:
+        told = self._listening.transcriptions.fail(failed.job, failed.code, failed.message)
+        if told is None:
+            told = self._dialogue.responses.fail(failed.job, failed.code, failed.message, self._now)
+        if told is None:
+            unscored = self._listening.fail(failed.job)
+            told = [] if unscored is None else [self._error(errors.server_fault()), *unscored]
+        return told
+
+    # What follows from happenings
+
+    def _on_turn_began(self, _: TurnBegan) -> Iterable[Told]:
+        self._turn_waits = False
+        vad = self._session.audio.input.turn_detection
+        if isinstance(vad, ServerVad) and vad.interrupt_response:
+            return self._dialogue.interrupt(self._now)
+        return self._dialogue.responses.discard_guess()
+
+    def _on_turn_resumed(self, _: TurnResumed) -> Iterable[Told]:
+        return self._dialogue.responses.discard_guess()
+
+    def _on_turn_committed(self, turn: TurnCommitted) -> Iterable[Told]:
+        told = self._expand(self._dialogue.commit_turn(turn))
+        vad = self._session.audio.input.turn_detection
+        if turn.by == "vad" and isinstance(vad, ServerVad) and vad.create_response:
+            told += self._expand(self._respond_to_turn())
+        else:
+            told += self._expand(self._dialogue.responses.discard_guess())
+        return told + self._expand(self._listening.end_turn(turn, self._now))
+
+    def _respond_to_turn(self) -> Iterable[Told]:
+        if self._dialogue.responses.active is not None:
+            # The response was not to be interrupted; the turn gets its answer after it.
+            self._turn_waits = True
+            return []
+        planned = self._plan(ResponseParameters())
+        return self._dialogue.respond(planned, None, self._now)
+
+    def _on_guessed(self, guessed: Guessed) -> Iterable[Told]:
+        vad = self._session.audio.input.turn_detection
+        answers = isinstance(vad, ServerVad) and vad.create_response
+        planned = self._plan(ResponseParameters())
+        return self._dialogue.guess(planned, guessed.text, settled=guessed.settled and answers)
+
+    def _on_heard(self, heard: Heard) -> Iterable[Told]:
+        return self._dialogue.hear(heard, self._now)
+
+    def _on_hearing_failed(self, failed: HearingFailed) -> Iterable[Told]:
+        return self._dialogue.miss(failed, self._now)
+
+    def _on_transcribed(self, transcribed: Transcribed) -> Iterable[Told]:
+        return self._dialogue.fill_transcript(transcribed)
+
+    def _on_speech_arrived(self, arrived: SpeechArrived) -> Iterable[Told]:
+        return self._listening.hear(arrived.item_id, arrived.audio, self._now)
+
+    def _on_item_dropped(self, dropped: ItemDropped) -> Iterable[Told]:
+        return self._listening.transcriptions.drop(dropped.item_id)
+
+    def _on_item_opened(self, opened: ItemOpened) -> Iterable[Told]:
+        return self._dialogue.open_item(opened)
+
+    def _on_item_closed(self, closed: ItemClosed) -> Iterable[Told]:
+        return self._dialogue.close_item(closed)
+
+    def _on_response_ended(self, ended: ResponseEnded) -> Iterable[Told]:
+        told = self._expand(self._dialogue.end_response(ended, self._now))
+        if self._closing:
+            return told
+        if self._turn_waits and self._dialogue.responses.active is None:
+            self._turn_waits = False
+            return told + self._expand(self._respond_to_turn())
+        return told + self._expand(self._leave_if_idle() or self._prepare())
+
+    def _prepare(self) -> list[Told]:
+        if self._dialogue.responses.active is not None or self._dialogue.responses.is_guessing:
+            return []
+        planned = self._plan(ResponseParameters())
+        return self._dialogue.prepare(planned)
+
+    def _plan(self, asked: ResponseParameters) -> ResponsePlan:
+        return plan(self._session, asked, self._offer, has_spoken=self._has_spoken())
+
+    def _has_spoken(self) -> bool:
+        active = self._dialogue.responses.active
+        return self._dialogue.has_spoken or (active is not None and active.has_sound)
+
+    def _error(self, error: ClientError) -> Error:
+        return Error(event_id=self._ids.event(), error=ErrorBody.of(error))
+
+    _ROUTES: ClassVar[dict[type, Any]] = {
+        Connected: _connect,
+        Disconnected: _disconnect,
+        ClientMistake: _refuse,
+        DeadlineReached: _pass_time,
+        Draining: _drain,
+        SpeechScored: _score,
+        TranscriptGrew: _grow,
+        TranscriptSettled: _settle,
+        ResponseProduced: _produce,
+        JobFailed: _fail,
+        client.SessionUpdate: _update,
+        client.SessionClose: _leave,
+        client.InputAudioBufferAppend: _append,
+        client.InputAudioBufferCommit: _commit,
+        client.InputAudioBufferClear: _clear,
+        client.OutputAudioBufferClear: _clear_output,
+        client.ConversationItemCreate: _create_item,
+        client.ConversationItemRetrieve: _retrieve_item,
+        client.ConversationItemDelete: _delete_item,
+        client.ConversationItemTruncate: _truncate_item,
+        client.ResponseCreate: _create_response,
+        client.ResponseCancel: _cancel_response,
+    }
+
+    _CONSEQUENCES: ClassVar[dict[type, Any]] = {
+        TurnBegan: _on_turn_began,
+        TurnResumed: _on_turn_resumed,
+        TurnCommitted: _on_turn_committed,
+        Guessed: _on_guessed,
+        Heard: _on_heard,
+        HearingFailed: _on_hearing_failed,
+        Transcribed: _on_transcribed,
+        SpeechArrived: _on_speech_arrived,
+        ItemDropped: _on_item_dropped,
+        ItemOpened: _on_item_opened,
+        ItemClosed: _on_item_closed,
+        ResponseEnded: _on_response_ended,
+    }

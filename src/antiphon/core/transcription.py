@@ -1,0 +1,264 @@
+"""Which item awaits which transcript.
+
+A spoken item may be transcribed twice: for the responder, which reads what it heard, and for the
+client, by the model that the client named. Where both are the same engine, one run serves both.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.core.commands import (
+    CancelJob,
+    EndTranscription,
+    FeedTranscription,
+    OpenTranscription,
+    SettleTranscription,
+)
+from antiphon.core.configuration import SessionOffer
+from antiphon.core.context import text_tokens
+from antiphon.core.happenings import Guessed, Heard, HearingFailed, Told, Transcribed
+from antiphon.core.ids import Ids
+from antiphon.protocol.response import (
+    TranscriptionDurationUsage,
+    TranscriptionInputTokenDetails,
+    TranscriptionTokenUsage,
+    TranscriptionUsage,
+)
+from antiphon.protocol.server_events import (
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemInputAudioTranscriptionFailed,
+    TranscriptionError,
+)
+from antiphon.protocol.session import Transcription
+
+_SPEECH_TOKEN_MS = 100
+
+
+@dataclass(slots=True)
+class _Run:
+    """One running transcription of one item."""
+
+    job: int
+    item_id: str
+    hears: bool
+    """Whether the responder waits for it."""
+    publishes: Transcription | None
+    """What the client asked for, if it is told to the client."""
+    told: str = ""
+    """The part of the transcript that the client knows already."""
+    settled: str | None = None
+    """The full text of all audio fed so far, if known."""
+    ended_at: float | None = None
+    """When the last audio was fed; None while the turn goes on."""
+    duration_ms: int = 0
+
+
+class Transcriptions:
+    """All transcriptions of a session."""
+
+    __slots__ = ("_ids", "_jobs", "_offer", "_runs")
+
+    def __init__(self, offer: SessionOffer, ids: Ids, jobs: Iterator[int]) -> None:
+        self._offer = offer
+        self._ids = ids
+        self._jobs = jobs
+        self._runs: dict[int, _Run] = {}
+
+    @property
+    def deadline(self) -> float | None:
+        """When the first ended run has taken too long."""
+        ends = [run.ended_at for run in self._runs.values() if run.ended_at is not None]
+        return min(ends) + self._offer.transcription_patience_s if ends else None
+
+    def is_open(self, item_id: str) -> bool:
+        """Whether anything transcribes this item."""
+        return any(run.item_id == item_id for run in self._runs.values())
+
+    def open(self, item_id: str, wanted: Transcription | None) -> list[Told]:
+        """Begin to transcribe an item for whoever needs it."""
+        known = self._offer.transcription_models.get(wanted.model) if wanted else None
+        hears = self._offer.hears == "transcript"
+        told: list[Told] = []
+        shares = hears and known is not None and known.shares_hearing
+        if hears:
+            told += self._start(item_id, hears=True, publishes=wanted if shares else None)
+        if wanted is not None and known is not None and not shares:
+            told += self._start(item_id, hears=False, publishes=wanted)
+        return told
+
+    def feed(self, item_id: str, samples: NDArray[np.float32]) -> list[Told]:
+        """Hand the item's next 16 kHz samples to every run of it."""
+        if not len(samples):
+            return []
+        told: list[Told] = []
+        for run in self._of(item_id):
+            run.settled = None
+            told.append(FeedTranscription(run.job, samples))
+        return told
+
+    def settle(self, item_id: str) -> list[Told]:
+        """Ask for the full text so far; the turn may be over."""
+        return [SettleTranscription(run.job) for run in self._of(item_id)]
+
+    def end(
+        self, item_id: str, duration_ms: int, wanted: Transcription | None, now: float
+    ) -> list[Told]:
+        """End an item's audio; its transcripts follow, at once where they are known already."""
+        told: list[Told] = []
+        for run in self._of(item_id):
+            run.ended_at, run.duration_ms = now, duration_ms
+            told.append(EndTranscription(run.job))
+            if run.settled is not None:
+                told += self._finish(run, run.settled)
+        if wanted is not None and wanted.model not in self._offer.transcription_models:
+            told.append(self._unknown_deployment(item_id))
+        return told
+
+    def drop(self, item_id: str) -> list[Told]:
+        """Stop transcribing an item."""
+        runs = self._of(item_id)
+        for run in runs:
+            del self._runs[run.job]
+        return [CancelJob(run.job) for run in runs]
+
+    def drop_all(self) -> list[Told]:
+        """Stop everything."""
+        cancelled: list[Told] = [CancelJob(job) for job in self._runs]
+        self._runs.clear()
+        return cancelled
+
+    def grow(self, job: int, text: str) -> list[Told]:
+        """Take the stable beginning of a transcript."""
+        run = self._runs.get(job)
+        if run is None:
+            return []
+        told: list[Told] = []
+        if run.hears and run.ended_at is None:
+            told.append(Guessed(text, settled=False))
+        if self._streams(run) and text.startswith(run.told) and text != run.told:
+            told.append(self._delta(run, text[len(run.told) :]))
+            run.told = text
+        return told
+
+    def settled(self, job: int, text: str) -> list[Told]:
+        """Take the full text of what was fed so far."""
+        run = self._runs.get(job)
+        if run is None:
+            return []
+        if run.ended_at is not None:
+            return self._finish(run, text)
+        run.settled = text
+        return [Guessed(text, settled=True)] if run.hears else []
+
+    def fail(self, job: int, code: str, message: str) -> list[Told] | None:
+        """Take an engine's failure; None when the job is no transcription."""
+        run = self._runs.pop(job, None)
+        if run is None:
+            return None
+        told: list[Told] = []
+        if run.publishes is not None:
+            told.append(self._failed(run.item_id, "server_error", code, message))
+        if run.hears:
+            told.append(HearingFailed(run.item_id, code, message))
+        return told
+
+    def expire(self, now: float) -> list[Told]:
+        """Fail the runs that have taken too long."""
+        patience = self._offer.transcription_patience_s
+        told: list[Told] = []
+        for run in list(self._runs.values()):
+            if run.ended_at is not None and now >= run.ended_at + patience:
+                message = f"The transcriber did not answer within {patience:g} s. Try again."
+                told.append(CancelJob(run.job))
+                told += self.fail(run.job, "engine_timeout", message) or []
+        return told
+
+    def _of(self, item_id: str) -> list[_Run]:
+        return [
+            run for run in self._runs.values() if run.item_id == item_id and run.ended_at is None
+        ]
+
+    def _start(self, item_id: str, *, hears: bool, publishes: Transcription | None) -> list[Told]:
+        job = next(self._jobs)
+        self._runs[job] = _Run(job, item_id, hears, publishes)
+        if publishes is None:
+            return [OpenTranscription(job, None)]
+        model = None if hears else publishes.model
+        return [OpenTranscription(job, model, publishes.language, publishes.prompt)]
+
+    def _finish(self, run: _Run, text: str) -> list[Told]:
+        del self._runs[run.job]
+        told: list[Told] = []
+        if run.hears:
+            told.append(Heard(run.item_id, text))
+        if run.publishes is not None:
+            told += self._publish(run, run.publishes, text)
+        return told
+
+    def _publish(self, run: _Run, wanted: Transcription, text: str) -> list[Told]:
+        offer = self._offer.transcription_models[wanted.model]
+        rest = text[len(run.told) :] if text.startswith(run.told) else ""
+        # Observed: whisper-1 sends its whole text as one delta; the others send it word by word.
+        pieces = [rest] if offer.bills == "duration" and not offer.streams else _words(rest)
+        told: list[Told] = [self._delta(run, piece) for piece in pieces if piece]
+        told.append(
+            ConversationItemInputAudioTranscriptionCompleted(
+                event_id=self._ids.event(),
+                item_id=run.item_id,
+                content_index=0,
+                transcript=text,
+                usage=_usage(offer.bills, run.duration_ms, text),
+            )
+        )
+        told.append(Transcribed(run.item_id, text))
+        return told
+
+    def _streams(self, run: _Run) -> bool:
+        if run.publishes is None:
+            return False
+        return self._offer.transcription_models[run.publishes.model].streams
+
+    def _delta(self, run: _Run, piece: str) -> Told:
+        return ConversationItemInputAudioTranscriptionDelta(
+            event_id=self._ids.event(), item_id=run.item_id, content_index=0, delta=piece
+        )
+
+    def _failed(self, item_id: str, kind: str, code: str, message: str) -> Told:
+        return ConversationItemInputAudioTranscriptionFailed(
+            event_id=self._ids.event(),
+            item_id=item_id,
+            content_index=0,
+            error=TranscriptionError(type=kind, code=code, message=message),
+        )
+
+    def _unknown_deployment(self, item_id: str) -> Told:
+        known = ", ".join(sorted(self._offer.transcription_models)) or "none"
+        # Observed: the session and its responses go on (conformance case 97).
+        message = (
+            f"Input transcription failed for item '{item_id}'. The transcription model names no "
+            f"deployment here. Use one of: {known}."
+        )
+        return self._failed(item_id, "server_error", "DeploymentNotFound", message)
+
+
+def _usage(bills: str, duration_ms: int, text: str) -> TranscriptionUsage:
+    if bills == "duration":
+        return TranscriptionDurationUsage(seconds=math.ceil(duration_ms / 1000))
+    heard = math.ceil(duration_ms / _SPEECH_TOKEN_MS)
+    written = text_tokens(text)
+    return TranscriptionTokenUsage(
+        total_tokens=heard + written,
+        input_tokens=heard,
+        input_token_details=TranscriptionInputTokenDetails(audio_tokens=heard),
+        output_tokens=written,
+    )
+
+
+def _words(text: str) -> list[str]:
+    words = text.split(" ")
+    return [words[0]] + [f" {word}" for word in words[1:]]

@@ -1,0 +1,132 @@
+"""From speech probabilities to turns: when a user starts to speak, pauses, and has finished.
+
+Positions are milliseconds from the session's first sample and count samples, never a clock. A frame
+is 32 ms, so decisions fall on multiples of 32 ms: a silence of 200 ms is complete at the seventh
+silent frame, 224 ms after the last one that held speech.
+"""
+
+from dataclasses import dataclass
+
+from antiphon.engines.vad import FRAME_MS
+from antiphon.protocol.session import ServerVad
+
+PAUSE_MS = 96
+"""Silence after which a turn is provisionally over; invisible to the client."""
+
+HYSTERESIS = 0.15
+"""How far below the threshold speech that goes on may fall; the beginning of speech may not."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The user began to speak."""
+
+    start_ms: int
+    """Where the turn's audio begins: the onset less the prefix padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The user is silent, perhaps for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """The user only paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The user has been silent for the configured time."""
+
+    end_ms: int
+    """Where the turn's audio ends; the silence is part of it."""
+
+
+Change = SpeechStarted | SpeechPaused | SpeechResumed | SpeechStopped
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nobody speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The user speaks."""
+
+    heard_ms: int
+    """The end of the last frame that held speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The user spoke and is silent now."""
+
+    heard_ms: int
+
+
+class TurnDetector:
+    """Follow one stream of speech probabilities."""
+
+    __slots__ = ("_settings", "_state")
+
+    def __init__(self, settings: ServerVad) -> None:
+        self._settings = settings
+        self._state: Silence | Speech | Pause = Silence()
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether a turn has begun and not ended."""
+        return not isinstance(self._state, Silence)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a turn has begun and is provisionally over."""
+        return isinstance(self._state, Pause)
+
+    def configure(self, settings: ServerVad) -> None:
+        """Go on with other settings; a turn that has begun goes on too."""
+        self._settings = settings
+
+    def reset(self) -> None:
+        """Forget a turn that has begun."""
+        self._state = Silence()
+
+    def observe(self, probability: float, end_ms: int) -> Change | None:
+        """Take the speech probability of the frame that ends at ``end_ms``."""
+        match self._state:
+            case Silence():
+                if probability < self._settings.threshold:
+                    return None
+                self._state = Speech(heard_ms=end_ms)
+                # Spec: the start includes the padding, which may reach back
+                # past the first sample of the session; hence the clamp.
+                onset_ms = end_ms - FRAME_MS
+                return SpeechStarted(max(0, onset_ms - self._settings.prefix_padding_ms))
+            case Speech(heard_ms):
+                if self._holds_speech(probability):
+                    self._state = Speech(heard_ms=end_ms)
+                    return None
+                return self._fall_silent(heard_ms, end_ms)
+            case Pause(heard_ms):
+                if self._holds_speech(probability):
+                    self._state = Speech(heard_ms=end_ms)
+                    return SpeechResumed()
+                return self._end(heard_ms, end_ms)
+
+    def _holds_speech(self, probability: float) -> bool:
+        return probability >= max(0.01, self._settings.threshold - HYSTERESIS)
+
+    def _fall_silent(self, heard_ms: int, end_ms: int) -> Change | None:
+        stopped = self._end(heard_ms, end_ms)
+        if stopped is not None or end_ms - heard_ms < PAUSE_MS:
+            return stopped
+        self._state = Pause(heard_ms)
+        return SpeechPaused()
+
+    def _end(self, heard_ms: int, end_ms: int) -> SpeechStopped | None:
+        if end_ms - heard_ms < self._settings.silence_duration_ms:
+            return None
+        self._state = Silence()
+        return SpeechStopped(end_ms)
