@@ -5,19 +5,10 @@ Only frames that do not decode as they are come here, so nobody else pays for it
 
 from msgspec import inspect
 
-from antiphon.protocol.session import (
-    AudioInputPatch,
-    AudioOutputPatch,
-    AudioPatch,
-    SessionPatch,
-)
 from antiphon.protocol.shapes import CLIENT_EVENT, Object, is_object, takers, transform
 
 _HARMLESS_FIELDS = frozenset({"timestamp"})
 """Fields that clients add to any event, and that mean nothing."""
-
-_PATCHES = frozenset({SessionPatch, AudioPatch, AudioInputPatch, AudioOutputPatch})
-"""Where null is a value of its own: it clears. Elsewhere null is how some clients say nothing."""
 
 
 def forgive(event: Object) -> Object:
@@ -28,19 +19,21 @@ def forgive(event: Object) -> Object:
 
 
 def _forgive_object(value: Object, shape: inspect.StructType) -> Object:
-    forgiven = value
-    if shape.cls not in _PATCHES:
-        meaningful = {
-            field.encode_name
-            for field in shape.fields
-            if field.required or takers(field.type, None)
-        }
-        forgiven = {
-            key: inner for key, inner in value.items() if inner is not None or key in meaningful
-        }
+    forgiven = {key: inner for key, inner in value.items() if not _says_nothing(key, inner, shape)}
     if is_object(value.get("tool_choice")):
-        forgiven = {**forgiven, "tool_choice": _flat_choice(value["tool_choice"])}
+        forgiven["tool_choice"] = _flat_choice(value["tool_choice"])
     return forgiven
+
+
+def _says_nothing(key: str, value: object, shape: inspect.StructType) -> bool:
+    """Tell whether a field is null only because the client did not leave it out."""
+    if value is not None:
+        return False
+    for field in shape.fields:
+        if field.encode_name == key:
+            return not field.required and not takers(field.type, None)
+    # SDKs write all variants of a union with one class: the fields of the others come as null.
+    return shape.tag is not None
 
 
 def _flat_choice(choice: Object) -> Object:
