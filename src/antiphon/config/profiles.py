@@ -1,0 +1,183 @@
+"""Deployments: the well-known model names, and what fills the stages that are left out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import msgspec
+
+from antiphon.config.schema import (
+    ENGINE_KINDS,
+    DeploymentSettings,
+    EngineSettings,
+    ProfileName,
+    Settings,
+    Stage,
+)
+
+REALTIME_MODELS = (
+    "gpt-realtime",
+    "gpt-realtime-1.5",
+    "gpt-realtime-2",
+    "gpt-realtime-2.1",
+    "gpt-realtime-2.1-mini",
+    "gpt-realtime-2025-08-28",
+    "gpt-realtime-mini",
+    "gpt-realtime-mini-2025-10-06",
+    "gpt-realtime-mini-2025-12-15",
+    "gpt-4o-realtime-preview",
+    "gpt-4o-realtime-preview-2024-10-01",
+    "gpt-4o-realtime-preview-2024-12-17",
+    "gpt-4o-realtime-preview-2025-06-03",
+    "gpt-4o-mini-realtime-preview",
+    "gpt-4o-mini-realtime-preview-2024-12-17",
+    "gpt-audio-1.5",
+    "gpt-audio-mini",
+    "gpt-audio-mini-2025-10-06",
+    "gpt-audio-mini-2025-12-15",
+)
+"""Names that clients connect to out of the box."""
+
+TRANSCRIPTION_MODELS = (
+    "whisper-1",
+    "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-mini-transcribe-2025-12-15",
+    "gpt-4o-transcribe-diarize",
+    "gpt-transcribe",
+    "gpt-live-transcribe",
+    "gpt-realtime-whisper",
+)
+"""Names that clients ask for as input transcription out of the box."""
+
+
+def _engine(name: str, **settings: object) -> EngineSettings:
+    return EngineSettings(engine=name, settings=MappingProxyType(settings))
+
+
+PROFILES: Mapping[ProfileName, Mapping[Stage, EngineSettings]] = {
+    "test": {
+        "vad": _engine("silero"),
+        "stt": _engine("moonshine-tiny"),
+        "llm": _engine("llama", model="smollm2-135m"),
+        "tts": _engine("hibari", all_voices=True),
+    },
+    "small": {
+        "vad": _engine("silero"),
+        "stt": _engine("moonshine-tiny"),
+        "llm": _engine("llama", model="qwen2.5-coder-0.5b"),
+        "tts": _engine("hibari", all_voices=True),
+    },
+    "default": {
+        "vad": _engine("silero"),
+        "stt": _engine("moonshine-base"),
+        "llm": _engine("llama", model="qwen2.5-coder-1.5b"),
+        "tts": _engine("kokoro", fast_marin=True),
+    },
+}
+"""The engines of each profile, by stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlan:
+    """An engine to create. Equal plans are one engine, however many deployments use it."""
+
+    kind: str
+    name: str
+    settings_json: bytes = b"{}"
+    """The engine's settings as JSON with sorted keys: plain, immutable and comparable."""
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The engine's settings as it takes them."""
+        return msgspec.json.decode(self.settings_json, type=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimePlan:
+    """A deployment that clients connect to."""
+
+    name: str
+    vad: EnginePlan
+    stt: EnginePlan | None
+    answer: EnginePlan | tuple[EnginePlan, EnginePlan]
+    """A responder, or a language model and a synthesizer."""
+    transcription: Mapping[str, EnginePlan]
+    """Transcribers by the name that a session may ask for."""
+    voice: str | None = None
+    silence_duration_ms: int | None = None
+
+
+def plan(settings: Settings) -> list[RealtimePlan]:
+    """Return every deployment that clients can connect to, with all its stages filled.
+
+    The well-known realtime names stand until the settings define a realtime deployment; from then
+    on only defined names exist. The well-known transcription names always stand: they mean the
+    deployment's own speech-to-text until the settings define them.
+    """
+    stages = PROFILES[settings.server.profile]
+    defined = {
+        name: each for name, each in settings.deployments.items() if each.kind == "transcription"
+    }
+    transcription = {name: _fill("stt", each, stages) for name, each in defined.items()}
+    realtime = {name: each for name, each in settings.deployments.items() if name not in defined}
+    if realtime:
+        return [_realtime(name, each, stages, transcription) for name, each in realtime.items()]
+    ready_made = _realtime(REALTIME_MODELS[0], DeploymentSettings(), stages, transcription)
+    return [replace(ready_made, name=name) for name in REALTIME_MODELS if name not in defined]
+
+
+def transcription_names(settings: Settings) -> tuple[str, ...]:
+    """Return the names that only transcribe: nobody can connect to them."""
+    defined = [name for name, each in settings.deployments.items() if each.kind == "transcription"]
+    realtime = [name for name in settings.deployments if name not in defined]
+    well_known = [name for name in TRANSCRIPTION_MODELS if name not in realtime]
+    return tuple(dict.fromkeys([*well_known, *defined]))
+
+
+def engines(plans: list[RealtimePlan]) -> tuple[EnginePlan, ...]:
+    """Return each engine of the deployments once, in the order of first use."""
+    found: dict[EnginePlan, None] = {}
+    for each in plans:
+        found[each.vad] = None
+        if each.stt is not None:
+            found[each.stt] = None
+        found.update(dict.fromkeys(each.transcription.values()))
+        answer = each.answer if isinstance(each.answer, tuple) else (each.answer,)
+        found.update(dict.fromkeys(answer))
+    return tuple(found)
+
+
+def _realtime(
+    name: str,
+    deployment: DeploymentSettings,
+    stages: Mapping[Stage, EngineSettings],
+    transcription: Mapping[str, EnginePlan],
+) -> RealtimePlan:
+    stt = _fill("stt", deployment, stages)
+    answer: EnginePlan | tuple[EnginePlan, EnginePlan]
+    if deployment.responder is None:
+        answer = (_fill("llm", deployment, stages), _fill("tts", deployment, stages))
+    else:
+        answer = _as_plan("responder", deployment.responder)
+    return RealtimePlan(
+        name=name,
+        vad=_fill("vad", deployment, stages),
+        stt=stt,
+        answer=answer,
+        transcription={**dict.fromkeys(TRANSCRIPTION_MODELS, stt), **transcription},
+        voice=deployment.voice,
+        silence_duration_ms=deployment.silence_duration_ms,
+    )
+
+
+def _fill(
+    stage: Stage, deployment: DeploymentSettings, stages: Mapping[Stage, EngineSettings]
+) -> EnginePlan:
+    chosen: EngineSettings | None = getattr(deployment, stage)
+    return _as_plan(stage, chosen or stages[stage])
+
+
+def _as_plan(stage: Stage, engine: EngineSettings) -> EnginePlan:
+    encoded = msgspec.json.encode(dict(engine.settings), order="deterministic")
+    return EnginePlan(ENGINE_KINDS[stage], engine.engine, encoded)

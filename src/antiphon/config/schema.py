@@ -1,0 +1,131 @@
+"""What may be set: every key with its type, its limits, its default and one sentence.
+
+`docs/reference/settings.md` is generated from this module.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+ProfileName = Literal["test", "small", "default"]
+DeploymentKind = Literal["realtime", "transcription"]
+Stage = Literal["vad", "stt", "llm", "tts", "responder"]
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Key = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
+
+ENGINE_KINDS: Mapping[
+    Stage, Literal["vad", "transcriber", "language_model", "synthesizer", "responder"]
+] = {
+    "vad": "vad",
+    "stt": "transcriber",
+    "llm": "language_model",
+    "tts": "synthesizer",
+    "responder": "responder",
+}
+"""Which kind of engine fills a stage of a deployment."""
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True):
+    """The section `[server]`."""
+
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port for http and ws; 0 takes a free one.")] = 8080
+    tls: Annotated[bool, Meta(description="Whether to listen for https and wss as well.")] = True
+    tls_port: Annotated[Port, Meta(description="Port for https and wss; 0 takes a free one.")] = (
+        8443
+    )
+    tls_certificate: Annotated[
+        str | None,
+        Meta(
+            description="PEM file with a certificate and its chain; unset: the local authority's."
+        ),
+    ] = None
+    tls_key: Annotated[
+        str | None, Meta(description="PEM file with the private key of `tls_certificate`.")
+    ] = None
+    profile: Annotated[
+        ProfileName,
+        Meta(description="Which embedded engines fill the stages that a deployment leaves out."),
+    ] = "default"
+    max_sessions: Annotated[
+        Annotated[int, Meta(ge=1)] | Literal["auto"],
+        Meta(
+            description="Sessions at once; one more is refused with 429. `auto`: 1000, and fewer "
+            "while the server lags."
+        ),
+    ] = "auto"
+    session_minutes: Annotated[
+        int, Meta(ge=1, le=1440, description="How long a session may last.")
+    ] = 60
+    drain_seconds: Annotated[
+        float,
+        Meta(ge=0, le=3600, description="How long running responses may go on at shutdown."),
+    ] = 30.0
+    trace_dir: Annotated[
+        str | None, Meta(description="Directory in which each session is recorded; unset: none is.")
+    ] = None
+    weights_dir: Annotated[
+        str | None, Meta(description="Directory to look for weights in before any download.")
+    ] = None
+    offline: Annotated[bool, Meta(description="Whether to use only weights that are here.")] = False
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least severity to log.")
+    ] = "info"
+
+
+class AuthSettings(Struct, frozen=True, kw_only=True):
+    """The section `[auth]`."""
+
+    keys: Annotated[
+        tuple[Key, ...],
+        Meta(
+            description="SHA-256 of each API key as `sha256:` and 64 hexadecimal digits; those of "
+            "`antiphon keys create` count as well. None at all: any key is accepted, on loopback."
+        ),
+    ] = ()
+
+
+class EngineSettings(Struct, frozen=True, kw_only=True):
+    """One engine of a deployment: a name, and whatever settings that engine knows."""
+
+    engine: Annotated[str, Meta(min_length=1)]
+    settings: Mapping[str, object]
+
+
+class DeploymentSettings(Struct, frozen=True, kw_only=True):
+    """A section `[deployments.NAME]`."""
+
+    kind: Annotated[
+        DeploymentKind,
+        Meta(description="`realtime`: can be connected to. `transcription`: transcribes input."),
+    ] = "realtime"
+    vad: Annotated[EngineSettings | None, Meta(description="Voice activity detection.")] = None
+    stt: Annotated[EngineSettings | None, Meta(description="Speech to text.")] = None
+    llm: Annotated[EngineSettings | None, Meta(description="Language model.")] = None
+    tts: Annotated[EngineSettings | None, Meta(description="Text to speech.")] = None
+    responder: Annotated[
+        EngineSettings | None,
+        Meta(description="One engine that answers by itself, instead of `llm` and `tts`."),
+    ] = None
+    voice: Annotated[
+        str | None, Meta(min_length=1, description="Voice of a session that asks for none.")
+    ] = None
+    silence_duration_ms: Annotated[
+        int | None,
+        Meta(
+            ge=0, le=10_000, description="Silence that ends a turn in a session that sets nothing."
+        ),
+    ] = None
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that can be set."""
+
+    server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
+    deployments: Mapping[str, DeploymentSettings] = {}
+
+
+STAGES: tuple[Stage, ...] = ("vad", "stt", "llm", "tts", "responder")

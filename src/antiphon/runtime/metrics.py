@@ -1,0 +1,165 @@
+"""What the server counts and measures, for `/metrics`.
+
+Sessions are measured from the events that pass between client and session, so every transport is
+measured alike and the core knows nothing of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from antiphon.core.inputs import ClientMistake
+from antiphon.protocol.client_events import ClientEvent, InputAudioBufferAppend
+from antiphon.protocol.server_events import (
+    Error,
+    InputAudioBufferCommitted,
+    InputAudioBufferSpeechStopped,
+    ResponseDone,
+    ResponseOutputAudioDelta,
+    ServerEvent,
+)
+from antiphon.runtime.connection import Connection
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+_ANSWER_BUCKETS_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+_SESSION_BUCKETS_S = (1, 10, 60, 300, 900, 1800, 3600, 7200)
+
+
+class Metrics:
+    """The server's counters."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        kept = self._registry
+        self.sessions = Gauge("antiphon_sessions", "Sessions now.", ["model"], registry=kept)
+        self.session_seconds = Histogram(
+            "antiphon_session_seconds",
+            "Length of ended sessions, by model and why they ended.",
+            ["model", "end"],
+            buckets=_SESSION_BUCKETS_S,
+            registry=kept,
+        )
+        self.refusals = Counter(
+            "antiphon_refusals_total",
+            "Connections refused before a session.",
+            ["code"],
+            registry=kept,
+        )
+        self.turns = Counter(
+            "antiphon_turns_total", "Turns of users committed.", ["model"], registry=kept
+        )
+        self.responses = Counter(
+            "antiphon_responses_total", "Responses done.", ["model", "status"], registry=kept
+        )
+        self.answer_seconds = Histogram(
+            "antiphon_answer_seconds",
+            "From speech_stopped to the first audio of the answer.",
+            ["model"],
+            buckets=_ANSWER_BUCKETS_S,
+            registry=kept,
+        )
+        self.errors = Counter("antiphon_errors_total", "Error events.", ["code"], registry=kept)
+        self.audio_bytes = Counter(
+            "antiphon_audio_base64_bytes_total",
+            "Base64 audio in events, by direction.",
+            ["direction"],
+            registry=kept,
+        )
+        self.loop_lag = Gauge(
+            "antiphon_loop_lag_seconds",
+            "How late the event loop runs what is due, smoothed.",
+            registry=kept,
+        )
+
+    def render(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""
+        return generate_latest(self._registry)
+
+
+class MeteredConnection:
+    """A connection that counts what passes through it."""
+
+    def __init__(
+        self, connection: Connection, metrics: Metrics, model: str, clock: Callable[[], float]
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._speech_stopped: float | None = None
+        # Looked up once: a label lookup takes longer than counting.
+        self._turns = metrics.turns.labels(model)
+        self._answer_seconds = metrics.answer_seconds.labels(model)
+        self._heard = metrics.audio_bytes.labels("in")
+        self._spoken = metrics.audio_bytes.labels("out")
+        self._errors = metrics.errors
+        self._responses = metrics.responses
+        self._model = model
+
+    async def receive(self) -> ClientEvent | ClientMistake | None:
+        """Receive through the connection."""
+        event = await self._connection.receive()
+        if isinstance(event, InputAudioBufferAppend):
+            self._heard.inc(len(event.audio))
+        return event
+
+    def send(self, events: Sequence[ServerEvent]) -> None:
+        """Send through the connection."""
+        self._connection.send(events)
+        for event in events:
+            self._count(event)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        await self._connection.close(code, reason)
+
+    def _count(self, event: ServerEvent) -> None:
+        match event:
+            case ResponseOutputAudioDelta():
+                self._spoken.inc(len(event.delta))
+                if self._speech_stopped is not None:
+                    self._answer_seconds.observe(self._clock() - self._speech_stopped)
+                    self._speech_stopped = None
+            case InputAudioBufferSpeechStopped():
+                self._speech_stopped = self._clock()
+            case InputAudioBufferCommitted():
+                self._turns.inc()
+            case ResponseDone():
+                self._speech_stopped = None
+                self._responses.labels(self._model, event.response.status).inc()
+            case Error():
+                self._errors.labels(event.error.code or "none").inc()
+            case _:
+                pass  # nothing to count
+
+
+class LoopLag:
+    """Watches how late the event loop runs what is due."""
+
+    _INTERVAL_S = 0.25
+    _WEIGHT = 0.2
+    """Of the newest measurement; a second of lag is noticed within about a second."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._timer: asyncio.TimerHandle | None = None
+        self.seconds = 0.0
+
+    def start(self) -> None:
+        """Begin to watch the running loop."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(loop.time() + self._INTERVAL_S, self._measure)
+
+    def stop(self) -> None:
+        """Stop watching."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _measure(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = self._timer.when() if self._timer is not None else loop.time()
+        late = max(0.0, loop.time() - due)
+        self.seconds += self._WEIGHT * (late - self.seconds)
+        self._gauge.set(self.seconds)
+        self._timer = loop.call_at(loop.time() + self._INTERVAL_S, self._measure)

@@ -1,0 +1,1 @@
+"""The doors: HTTP routes, the WebSocket handshake, and who may come in."""

@@ -1,0 +1,54 @@
+"""Which models a client may ask for, and which of them can be used already."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from antiphon.core.configuration import SessionOffer
+from antiphon.runtime.pipelines import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A model name that clients connect to, with its engines loaded."""
+
+    offer: SessionOffer
+    pipeline: Pipeline
+
+
+class Catalogue:
+    """The models of this server. Names are known from the start, engines come later."""
+
+    def __init__(self, realtime: Sequence[str], transcription: Sequence[str]) -> None:
+        self.realtime = tuple(realtime)
+        """Names that can be connected to."""
+        self.transcription = tuple(transcription)
+        """Names that a session may ask for as input transcription."""
+        self._deployments: Mapping[str, Deployment] | None = None
+        self._loading: dict[str, None] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether sessions can begin."""
+        return self._deployments is not None
+
+    @property
+    def loading(self) -> list[str]:
+        """What is still being loaded, in words."""
+        return list(self._loading)
+
+    def begin(self, what: Iterable[str]) -> None:
+        """Note what has to be loaded."""
+        self._loading.update(dict.fromkeys(what))
+
+    def finish(self, what: str) -> None:
+        """Note that something has been loaded."""
+        self._loading.pop(what, None)
+
+    def open(self, deployments: Mapping[str, Deployment]) -> None:
+        """Let sessions begin."""
+        self._loading.clear()
+        self._deployments = dict(deployments)
+
+    def deployment(self, model: str) -> Deployment | None:
+        """Return a deployment that is ready."""
+        return (self._deployments or {}).get(model)

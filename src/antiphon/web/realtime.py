@@ -1,0 +1,107 @@
+"""The door to a realtime session: a WebSocket becomes a connection, a session and a runner."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.websockets import WebSocket
+
+from antiphon.core.ids import Ids
+from antiphon.core.session import Session
+from antiphon.protocol.dialects.ga import Ga
+from antiphon.protocol.errors import ClientError
+from antiphon.protocol.server_events import Error, ErrorBody
+from antiphon.runtime.metrics import MeteredConnection, Metrics
+from antiphon.runtime.runner import run_session
+from antiphon.runtime.trace import Trace
+from antiphon.transports.websocket import WebSocketConnection
+from antiphon.web.catalogue import Catalogue, Deployment
+from antiphon.web.entrance import Entrance, asked_model, chosen_subprotocol
+from antiphon.web.refusals import INVALID_REQUEST_CLOSE, Refusal, family_of
+from antiphon.web.sessions import OpenSessions
+
+_logger = logging.getLogger(__name__)
+
+_FAULT = (1011, "The server had an error. Connect again.")
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeDoor:
+    """Opens sessions on `/v1/realtime` and `/openai/v1/realtime`."""
+
+    entrance: Entrance
+    catalogue: Catalogue
+    sessions: OpenSessions
+    metrics: Metrics
+    open_trace: Callable[[str], Trace] | None = None
+    """Returns the trace of a session by its id; None: sessions are not recorded."""
+    clock: Clock = time.time
+
+    async def enter(self, socket: WebSocket) -> None:
+        """Serve one connection from its handshake to its end."""
+        refusal = self.entrance.check_session(socket) or self.sessions.find_room()
+        deployment = self.catalogue.deployment(asked_model(socket))
+        if refusal is None and deployment is not None:
+            await self._open(socket, deployment)
+        elif refusal is not None:
+            self.metrics.refusals.labels(refusal.code).inc()
+            await refuse(socket, refusal)
+
+    async def _open(self, socket: WebSocket, deployment: Deployment) -> None:
+        # Room is taken before anything is awaited, so that a rush cannot exceed the limit.
+        connection = WebSocketConnection(socket, Ga())
+        with self.sessions.hold(connection):
+            await socket.accept(chosen_subprotocol(socket))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(connection.write())
+                await self._converse(socket, connection, deployment)
+
+    async def _converse(
+        self, socket: WebSocket, connection: WebSocketConnection, deployment: Deployment
+    ) -> None:
+        model = deployment.offer.model
+        session = Session(deployment.offer, Ids(secrets.token_bytes(16)), self.clock())
+        fields = {"request": socket.scope.get("antiphon.request_id"), "model": model}
+        start = time.monotonic()
+        end = "fault"
+        _logger.info("session_opened", extra=fields)
+        try:
+            with self.metrics.sessions.labels(model).track_inprogress():
+                await run_session(
+                    MeteredConnection(connection, self.metrics, model, time.monotonic),
+                    session,
+                    deployment.pipeline,
+                    clock=self.clock,
+                    trace=None,
+                    stopping=self.sessions.stopping,
+                )
+            end = connection.ending
+        except Exception as fault:
+            _logger.error("session_failed", exc_info=fault, extra=fields)
+            await connection.close(*_FAULT)
+        finally:
+            await connection.close(1000, "")
+            seconds = time.monotonic() - start
+            self.metrics.session_seconds.labels(model, end).observe(seconds)
+            _logger.info("session_closed", extra={**fields, "end": end, "s": round(seconds, 3)})
+
+
+async def refuse(socket: WebSocket, refusal: Refusal) -> None:
+    """Refuse a connection, over HTTP or on the open socket, whichever its clients understand."""
+    family = family_of(cast("str", socket.scope["path"]))
+    if family == "azure" or not refusal.is_told_on_socket:
+        await socket.send_denial_response(refusal.response(family))
+        return
+    await socket.accept(chosen_subprotocol(socket))
+    error = ClientError(refusal.code, refusal.message, refusal.param, type=refusal.type)
+    event = Error(event_id=Ids(secrets.token_bytes(16)).event(), error=ErrorBody.of(error))
+    for frame in Ga().encode(event):
+        await socket.send_text(frame)
+    # Observed: the reference server closes with the error's type and code as the reason.
+    await socket.close(INVALID_REQUEST_CLOSE, f"{refusal.type}.{refusal.code}")
