@@ -19,6 +19,7 @@ from antiphon.weights.orders import Fetched
 from antiphon.weights.progress import Report, Silent
 
 __all__ = [
+    "ARTIFACTS",
     "PROFILES",
     "Artifact",
     "Checked",
@@ -41,6 +42,9 @@ __all__ = [
     "verify",
 ]
 
+ARTIFACTS: Mapping[str, Artifact] = manifest.shipped().artifacts
+"""All artifacts by name."""
+
 PROFILES: Mapping[str, tuple[str, ...]] = manifest.shipped().profiles
 """The names of each profile's artifacts."""
 
@@ -55,9 +59,9 @@ def profile_artifacts(profile: str) -> tuple[str, ...]:
     return manifest.shipped().profile(profile)
 
 
-def engine_artifacts(engine: str) -> tuple[str, ...]:
-    """Return the names of the artifacts that an engine always needs; most engines need none."""
-    return manifest.shipped().engines.get(engine, ())
+def engine_artifacts(engine: str, settings: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the names of the artifacts that an engine with these settings reads; often none."""
+    return manifest.shipped().needs(engine, settings)
 
 
 def locate(artifact_name: str, file: str, *, cache: Path | None = None) -> Path:

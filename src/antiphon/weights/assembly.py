@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock
-from typing import IO
+from typing import IO, cast
 
 from antiphon.weights.cache import compare
 from antiphon.weights.errors import FetchStoppedError, WrongBytesError
@@ -82,8 +82,9 @@ def _journalled(staged: Path, file: WeightFile, pieces: tuple[Piece, ...]) -> se
         noted: object = json.loads(_journal(staged).read_text("utf-8"))
     except (OSError, ValueError):
         return set()
-    known = {_key(piece) for piece in pieces}
-    return known.intersection(noted) if whole and isinstance(noted, list) else set()
+    if not whole or not isinstance(noted, list):
+        return set()
+    return {_key(piece) for piece in pieces}.intersection(cast("list[object]", noted))
 
 
 def _journal(staged: Path) -> Path:

@@ -29,7 +29,7 @@ def check_artifact(artifact: Artifact, cache: Cache, report: Report) -> list[Che
     def on_wait() -> None:
         report.say(artifact.name, "another process is fetching it; waiting for that one")
 
-    report.begin(artifact.name, artifact.size_bytes)
+    report.begin(artifact.name, "hashing", artifact.size_bytes)
     found: list[Checked] = []
     hashed_bytes = 0
     with cache.lock(artifact, Event(), _LOCK_S, on_wait):

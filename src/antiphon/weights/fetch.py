@@ -11,7 +11,7 @@ import errno
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -93,6 +93,8 @@ class _Run:
     means: Means
     sources: Sources
     stop: Event
+    said: set[str] = field(default_factory=set[str])
+    """Failures that have been told: a hub that is silent for one artifact is silent for all."""
 
     def probe(self, artifact: Artifact) -> None:
         """Ask all hubs at once whether they answer, before any is needed."""
@@ -127,7 +129,7 @@ class _Run:
         sources = self._sources(order.artifact)
         if not sources:
             return "cache"
-        order.report.begin(order.artifact.name, order.artifact.size_bytes)
+        order.report.begin(order.artifact.name, "fetching", order.artifact.size_bytes)
         origin, reasons = self._ask(order, sources)
         if order.missing:
             order.report.end(order.artifact.name, "failed")
@@ -150,10 +152,15 @@ class _Run:
                 self._take(order, source)
             except (SourceError, WrongBytesError) as failure:
                 reasons.append(f"{_WORDS[origin]}: {failure}")
-                order.report.say(order.artifact.name, reasons[-1])
+                self._say_once(order, reasons[-1])
             if not order.missing:
                 break
         return origin, reasons
+
+    def _say_once(self, order: Order, words: str) -> None:
+        if words not in self.said:
+            self.said.add(words)
+            order.report.say(order.artifact.name, words)
 
     def _sources(self, artifact: Artifact) -> list[tuple[Origin, Source | Path]]:
         near: list[tuple[Origin, Source | Path]] = []

@@ -78,6 +78,7 @@ class Artifact:
 
     name: str
     title: str
+    """What it is for."""
     licence: str
     origin: str
     """Where its author publishes it."""
@@ -112,6 +113,7 @@ class Manifest:
     artifacts: Mapping[str, Artifact]
     profiles: Mapping[str, tuple[str, ...]]
     engines: Mapping[str, tuple[str, ...]]
+    """What an engine needs; `{model}` stands for what its setting of this name says."""
 
     def artifact(self, name: str) -> Artifact:
         """Return the artifact of this name."""
@@ -126,6 +128,19 @@ class Manifest:
         if found is None:
             raise UnknownWeightsError("profile", name, list(self.profiles))
         return found
+
+    def needs(self, engine: str, settings: Mapping[str, object]) -> tuple[str, ...]:
+        """Return the names of the artifacts that an engine with these settings reads."""
+        templates = self.engines.get(engine, ())
+        names = (template.format_map(_Texts(settings)) for template in templates)
+        return tuple(name for name in names if name in self.artifacts)
+
+
+class _Texts(dict[str, object]):
+    """Settings by name, where one that is not there is an empty text."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
 
 
 @cache

@@ -105,7 +105,7 @@ def _bounded(
     response: httpx.Response, package: Package, limit_bytes: int, stop: Event
 ) -> Iterator[bytes]:
     """Yield the body of a good answer."""
-    if response.status_code != httpx.codes.OK:
+    if not response.is_success:
         raise SourceError(f"the npm registry answered {response.status_code} for {package}")
     received = 0
     for chunk in response.iter_bytes():

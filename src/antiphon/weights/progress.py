@@ -16,8 +16,8 @@ _LINE_EVERY_SHARE = 0.25
 class Report(Protocol):
     """Hears how a fetch goes, from several threads."""
 
-    def begin(self, artifact: str, total_bytes: int) -> None:
-        """Say that an artifact is about to be fetched."""
+    def begin(self, artifact: str, doing: str, total_bytes: int) -> None:
+        """Say what is about to be done with an artifact."""
 
     def advance(self, artifact: str, held_bytes: int) -> None:
         """Say how much of an artifact has arrived."""
@@ -32,7 +32,7 @@ class Report(Protocol):
 class Silent:
     """Says nothing."""
 
-    def begin(self, artifact: str, total_bytes: int) -> None:
+    def begin(self, artifact: str, doing: str, total_bytes: int) -> None:
         """Say nothing."""
 
     def advance(self, artifact: str, held_bytes: int) -> None:
@@ -54,11 +54,11 @@ class Lines:
         self._told: dict[str, int] = {}
         self._lock = Lock()
 
-    def begin(self, artifact: str, total_bytes: int) -> None:
-        """Write what is about to be fetched."""
+    def begin(self, artifact: str, doing: str, total_bytes: int) -> None:
+        """Write what is about to be done."""
         with self._lock:
             self._totals[artifact] = total_bytes
-            self._write(artifact, f"fetching {total_bytes / _MIB:.0f} MiB")
+            self._write(artifact, f"{doing} {total_bytes / _MIB:.0f} MiB")
 
     def advance(self, artifact: str, held_bytes: int) -> None:
         """Write how much has arrived, at each quarter."""
@@ -89,9 +89,9 @@ class Bars:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def begin(self, artifact: str, total_bytes: int) -> None:
+    def begin(self, artifact: str, doing: str, total_bytes: int) -> None:
         """Add a bar."""
-        self._tasks[artifact] = self._progress.add_task(artifact, total=total_bytes, words="")
+        self._tasks[artifact] = self._progress.add_task(artifact, total=total_bytes, words=doing)
 
     def advance(self, artifact: str, held_bytes: int) -> None:
         """Lengthen a bar."""
@@ -111,9 +111,9 @@ class Bars:
 
 
 @contextmanager
-def shown(stream: TextIO | None = None) -> Generator[Report]:
+def shown(to: TextIO | None = None) -> Generator[Report]:
     """Report on a stream, as suits it; standard error unless told otherwise."""
-    stream = stream or sys.stderr
+    stream: TextIO = sys.stderr if to is None else to
     if not stream.isatty():
         yield Lines(stream)
         return

@@ -107,15 +107,19 @@ class Sources:
 
 
 def from_directory(order: Order, directory: Path) -> None:
-    """Copy files from a directory of the user's."""
+    """Copy the files that a directory of the user's holds."""
+    absent: list[str] = []
     for file in order.missing:
         found = next(_candidates(order, directory, file), None)
         if found is None:
-            raise SourceError(f"{directory} does not hold {file.name} of {file.size_bytes} bytes")
+            absent.append(f"{file.name} ({file.size_bytes} bytes)")
+            continue
         staged = order.staged(file, "copy")
         shutil.copyfile(found, staged)
         order.accept(file, staged)
         order.arrive(file.name, file.size_bytes)
+    if absent:
+        raise SourceError(f"{directory} does not hold {', '.join(absent)}")
 
 
 def _candidates(order: Order, directory: Path, file: WeightFile) -> Iterator[Path]:
