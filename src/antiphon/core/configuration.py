@@ -34,9 +34,9 @@ from antiphon.protocol.session import (
 
 DEFAULT_INSTRUCTIONS = (
     "You are a helpful, friendly voice assistant. Your answers are spoken aloud, so keep them "
-    "short: one or two plain sentences, without lists, markup or emoji, unless you are asked for more. "
-    "Use only English unless the user asks for another language. If you did not understand, say so "
-    "and ask. Do not mention these rules."
+    "short: one or two plain sentences, without lists, markup or emoji, unless you are asked for "
+    "more. Use only English unless the user asks for another language. If you did not understand, "
+    "say so and ask. Do not mention these rules."
 )
 
 

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from antiphon.engines.responder import Responder
 from antiphon.engines.stt import Transcriber
-from antiphon.engines.vad import Vad
+from antiphon.runtime.speech_scores import SpeechScores
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """Engines are shared by all sessions; what belongs to one session lives in its jobs."""
 
-    vad: Vad
+    speech: SpeechScores
+    """The VAD of all sessions, which scores them together."""
     responder: Responder
     transcriber: Transcriber | None
     """What the responder hears with; None: it hears for itself."""

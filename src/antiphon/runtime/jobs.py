@@ -1,0 +1,197 @@
+"""Run what a session orders: engine calls whose results come back through its inbox."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, assert_never, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.core.commands import (
+    CancelJob,
+    CloseConnection,
+    Command,
+    EndTranscription,
+    FeedTranscription,
+    OpenTranscription,
+    PrepareResponse,
+    RecordAudio,
+    ScoreSpeech,
+    SettleTranscription,
+    StartResponse,
+)
+from antiphon.core.inputs import (
+    EngineResult,
+    JobFailed,
+    ResponseProduced,
+    SpeechScored,
+    TranscriptGrew,
+    TranscriptSettled,
+)
+from antiphon.engines.responder import ResponseRequest
+from antiphon.engines.stt import (
+    FinalTranscript,
+    PartialTranscript,
+    Settle,
+    Transcriber,
+    TranscriptionOptions,
+)
+from antiphon.protocol.errors import EngineError
+from antiphon.runtime.inbox import Inbox
+from antiphon.runtime.pipelines import Pipeline
+
+_logger = logging.getLogger(__name__)
+
+_FAULT = "The engine failed for a reason of its own. Try again; the server's log has the details."
+
+_Audio = asyncio.Queue["NDArray[np.float32] | Settle | None"]
+
+
+class Jobs:
+    """The running jobs of one session; they end with the task group they run in."""
+
+    def __init__(self, pipeline: Pipeline, inbox: Inbox, tasks: asyncio.TaskGroup) -> None:
+        self._pipeline = pipeline
+        self._inbox = inbox
+        self._tasks = tasks
+        self._speech = pipeline.speech.open()
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._audio: dict[int, _Audio] = {}
+        self._preparing: asyncio.Task[None] | None = None
+
+    def perform(self, command: Command) -> None:
+        """Carry out one command; never waits."""
+        match command:
+            case ScoreSpeech():
+                self._score(command)
+            case FeedTranscription() | SettleTranscription() | EndTranscription():
+                self._hand(command)
+            case OpenTranscription():
+                self._open_transcription(command)
+            case StartResponse(job, request):
+                self._stop_preparing()
+                self._start(job, self._respond(job, request))
+            case PrepareResponse(request):
+                self._stop_preparing()
+                self._preparing = self._tasks.create_task(self._prepare(request))
+            case CancelJob(job):
+                self._cancel(job)
+            case CloseConnection() | RecordAudio():
+                pass  # the runner's own
+            case _:
+                assert_never(command)
+
+    def cancel_all(self) -> None:
+        """Stop everything that runs."""
+        self._stop_preparing()
+        for task in self._running.values():
+            task.cancel()
+
+    def _score(self, command: ScoreSpeech) -> None:
+        def deliver(probabilities: tuple[float, ...]) -> None:
+            self._inbox.put_at_once(SpeechScored(command.job, probabilities))
+
+        self._pipeline.speech.order(self._speech, command.frames, deliver)
+
+    def _hand(self, command: FeedTranscription | SettleTranscription | EndTranscription) -> None:
+        queue = self._audio.get(command.job)
+        if queue is None:
+            return
+        match command:
+            case FeedTranscription(_, samples):
+                queue.put_nowait(samples)
+            case SettleTranscription():
+                queue.put_nowait(Settle())
+            case EndTranscription():
+                queue.put_nowait(None)
+
+    def _open_transcription(self, command: OpenTranscription) -> None:
+        transcriber = (
+            self._pipeline.transcriber
+            if command.model is None
+            else self._pipeline.transcription_models.get(command.model)
+        )
+        if transcriber is None:
+            message = "The deployment has no transcriber. Name one in its settings."
+            self._inbox.put_at_once(JobFailed(command.job, "engine_unavailable", message))
+            return
+        queue: _Audio = asyncio.Queue()
+        self._audio[command.job] = queue
+        options = TranscriptionOptions(command.language, command.prompt)
+        self._start(command.job, self._transcribe(command.job, transcriber, options, queue))
+
+    def _start(self, job: int, work: "Work") -> None:
+        task = self._tasks.create_task(self._guard(job, work))
+        self._running[job] = task
+        task.add_done_callback(lambda _: self._forget(job))
+
+    def _cancel(self, job: int) -> None:
+        task = self._running.get(job)
+        if task is not None:
+            task.cancel()
+
+    def _forget(self, job: int) -> None:
+        self._running.pop(job, None)
+        self._audio.pop(job, None)
+
+    def _stop_preparing(self) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
+            self._preparing = None
+
+    async def _guard(self, job: int, work: "Work") -> None:
+        """Feed the results of a job back; whatever goes wrong fails this job and nothing else."""
+        try:
+            async with aclosing(cast("Any", work)) as results:
+                async for result in results:
+                    await self._inbox.put(result)
+        except EngineError as failure:
+            await self._inbox.put(JobFailed(job, failure.code, failure.message))
+        except Exception as fault:  # noqa: BLE001 - an engine may raise anything
+            _logger.error("job_failed", extra={"job": job, "fault": type(fault).__name__})
+            await self._inbox.put(JobFailed(job, "server_error", _FAULT))
+
+    async def _transcribe(
+        self, job: int, transcriber: Transcriber, options: TranscriptionOptions, queue: _Audio
+    ) -> AsyncIterator[EngineResult]:
+        async with aclosing(
+            cast("Any", transcriber.transcribe(_until_end(queue), options))
+        ) as transcripts:
+            async for transcript in transcripts:
+                match transcript:
+                    case PartialTranscript(text):
+                        yield TranscriptGrew(job, text)
+                    case FinalTranscript(text):
+                        yield TranscriptSettled(job, text)
+                    case _:
+                        raise _garbage("transcriber", transcript)
+
+    async def _respond(self, job: int, request: ResponseRequest) -> AsyncIterator[EngineResult]:
+        async with aclosing(cast("Any", self._pipeline.responder.respond(request))) as pieces:
+            async for piece in pieces:
+                yield ResponseProduced(job, piece)
+
+    async def _prepare(self, request: ResponseRequest) -> None:
+        try:
+            await self._pipeline.responder.prepare(request)
+        except EngineError as failure:
+            _logger.info("prepare_failed", extra={"code": failure.code})
+        except Exception as fault:  # noqa: BLE001 - an engine may raise anything
+            _logger.error("prepare_failed", extra={"fault": type(fault).__name__})
+
+
+Work = AsyncIterator[EngineResult]
+
+
+async def _until_end(queue: _Audio) -> AsyncIterator[NDArray[np.float32] | Settle]:
+    while (audio := await queue.get()) is not None:
+        yield audio
+
+
+def _garbage(kind: str, what: object) -> EngineError:
+    return EngineError(
+        "engine_invalid_answer",
+        f"The {kind} returned a {type(what).__name__}, which is none of its results.",
+    )

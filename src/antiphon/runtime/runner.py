@@ -1,0 +1,138 @@
+"""Drive one session: one task, one inbox, one core."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.core.commands import CloseConnection, RecordAudio
+from antiphon.core.configuration import SessionOffer
+from antiphon.core.ids import Ids
+from antiphon.core.inputs import Connected, DeadlineReached, Disconnected, Draining
+from antiphon.core.output_audio import AudioLedger
+from antiphon.core.session import Input, Output, Session
+from antiphon.protocol.server_events import ServerEvent
+from antiphon.protocol.wire import Wire
+from antiphon.runtime.connection import Connection, ConnectionLost
+from antiphon.runtime.inbox import Inbox
+from antiphon.runtime.jobs import Jobs
+from antiphon.runtime.pipelines import Pipeline
+from antiphon.runtime.trace import Trace
+
+_SEED_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a session needs of the server it runs in."""
+
+    clock: Callable[[], float]
+    """Unix time in seconds."""
+    stopping: asyncio.Event
+    """Set when the server shuts down: sessions finish what runs and close."""
+    traces: Path | None = None
+    """Where sessions are recorded; None: nowhere."""
+    record_audio: Callable[[AudioLedger], None] | None = None
+    """Is told the account of each response's audio."""
+
+
+async def run_session(
+    connection: Connection, offer: SessionOffer, pipeline: Pipeline, around: Surroundings
+) -> None:
+    """Serve a client from its `session.created` until it leaves or the server hangs up."""
+    seed, opened_at = secrets.token_bytes(_SEED_BYTES), around.clock()
+    session = Session(offer, Ids(seed), opened_at)
+    trace = None
+    if around.traces is not None:
+        trace = Trace.begin(around.traces, session.id, offer, seed, opened_at)
+    runner = Runner(connection, session, around, trace)
+    try:
+        await runner.run(pipeline)
+    finally:
+        if trace is not None:
+            trace.close()
+
+
+class Runner:
+    """The task that owns a session and is the only caller of its core."""
+
+    def __init__(
+        self, connection: Connection, session: Session, around: Surroundings, trace: Trace | None
+    ) -> None:
+        self._connection = connection
+        self._session = session
+        self._around = around
+        self._trace = trace
+        self._inbox = Inbox()
+        self._hang_up: CloseConnection | None = None
+        self._gone = False
+
+    async def run(self, pipeline: Pipeline) -> None:
+        """Drive the session until the client leaves or the server hangs up.
+
+        Client events, engine results and deadlines pass through here one at a time. Nothing else
+        calls the core, which is why the core needs no lock.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            jobs = Jobs(pipeline, self._inbox, tasks)
+            helpers = (tasks.create_task(self._listen()), tasks.create_task(self._await_stop()))
+            try:
+                self._take(Connected(), jobs)
+                while self._hang_up is None and not self._gone:
+                    self._take(await self._next(), jobs)
+            finally:
+                jobs.cancel_all()
+                for helper in helpers:
+                    helper.cancel()
+        if self._hang_up is not None and not self._gone:
+            await self._connection.close(self._hang_up.code, self._hang_up.reason)
+
+    async def _listen(self) -> None:
+        """Bring client events to the inbox until the client leaves."""
+        while (event := await self._connection.receive()) is not None:
+            await self._inbox.put(event)
+        self._inbox.put_at_once(Disconnected())
+
+    async def _await_stop(self) -> None:
+        await self._around.stopping.wait()
+        self._inbox.put_at_once(Draining())
+
+    async def _next(self) -> Input:
+        deadline = self._session.deadline()
+        timeout_s = None if deadline is None else max(0.0, deadline - self._around.clock())
+        received = await self._inbox.take(timeout_s)
+        return DeadlineReached() if received is None else received
+
+    def _take(self, received: Input, jobs: Jobs) -> None:
+        now = self._around.clock()
+        outputs = self._session.handle(received, now)
+        if self._trace is not None:
+            self._trace.record(now, received, outputs)
+        if isinstance(received, Disconnected):
+            self._gone = True
+        self._perform(outputs, jobs)
+
+    def _perform(self, outputs: list[Output], jobs: Jobs) -> None:
+        events: list[ServerEvent] = []
+        for output in outputs:
+            if isinstance(output, Wire):
+                events.append(output)
+            elif isinstance(output, CloseConnection):
+                self._hang_up = output
+            elif isinstance(output, RecordAudio):
+                if self._around.record_audio is not None:
+                    self._around.record_audio(output.ledger)
+            else:
+                jobs.perform(output)
+        if events and not self._gone:
+            with suppress(ConnectionLost):
+                self._connection.send(events)
+                return
+            self._lose(jobs)
+
+    def _lose(self, jobs: Jobs) -> None:
+        """End the session of a client that can no longer be reached."""
+        if not self._gone:
+            self._take(Disconnected("the client does not read"), jobs)

@@ -1,0 +1,139 @@
+"""Record sessions, and replay them: the same inputs give the same outputs.
+
+A trace is a file of JSON lines. The first tells how the session was opened; each other one holds a
+moment, an input and the outputs that followed from it. It holds what was said and heard: whoever
+turns tracing on keeps it as carefully as a recording.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.core import inputs
+from antiphon.core.configuration import SessionOffer
+from antiphon.core.ids import Ids
+from antiphon.core.session import Input, Output, Session
+from antiphon.engines import responder
+from antiphon.protocol import codec
+from antiphon.protocol.wire import Wire
+
+VERSION = 1
+_CLIENT_EVENT = "client_event"
+_DIGEST_CHARACTERS = 16
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An input whose replayed outputs are not the recorded ones."""
+
+    line: int
+    recorded: list[Json]
+    replayed: list[Json]
+
+
+class Trace:
+    """The recording of one session."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    @classmethod
+    def begin(
+        cls, folder: Path, session_id: str, offer: SessionOffer, seed: bytes, opened_at: float
+    ) -> "Trace":
+        """Create the file of a session, readable by its owner alone."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"{session_id}.jsonl"
+        path.touch(mode=0o600)
+        trace = cls(path.open("wb"))
+        trace._write(
+            {
+                "antiphon_trace": VERSION,
+                "seed": seed.hex(),
+                "opened_at": opened_at,
+                "offer": plain(offer),
+            }
+        )
+        return trace
+
+    def record(self, now: float, received: Input, outputs: list[Output]) -> None:
+        """Add an input and what followed from it."""
+        self._write({"at": now, "in": _from_input(received), "out": [plain(o) for o in outputs]})
+
+    def close(self) -> None:
+        """End the recording."""
+        self._file.close()
+
+    def _write(self, line: Json) -> None:
+        self._file.write(msgspec.json.encode(line) + b"\n")
+
+
+def replay(path: Path) -> Iterator[Difference]:
+    """Drive a new session with a trace's inputs; yield where its outputs differ."""
+    with path.open("rb") as file:
+        head = msgspec.json.decode(file.readline())
+        offer = msgspec.convert(head["offer"], SessionOffer)
+        session = Session(offer, Ids(bytes.fromhex(head["seed"])), head["opened_at"])
+        for number, text in enumerate(file, start=2):
+            line = msgspec.json.decode(text)
+            outputs = [plain(o) for o in session.handle(_to_input(line["in"]), line["at"])]
+            replayed = msgspec.json.decode(msgspec.json.encode(outputs))
+            if replayed != line["out"]:
+                yield Difference(number, line["out"], replayed)
+
+
+def plain(value: object) -> Any:
+    """Turn an input, output or part of one into what JSON can hold; long arrays into digests."""
+    if isinstance(value, Wire):
+        return msgspec.to_builtins(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+        return {"type": type(value).__name__, **held}
+    if isinstance(value, np.ndarray):
+        return _digest(cast("NDArray[np.float32]", value))
+    if isinstance(value, frozenset):
+        return sorted(cast("frozenset[str]", value))
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in cast("list[object]", value)]
+    if hasattr(value, "items"):
+        return {key: plain(each) for key, each in cast("Json", value).items()}
+    return value
+
+
+def _digest(samples: NDArray[np.float32]) -> Json:
+    digest = hashlib.sha256(samples.tobytes()).hexdigest()[:_DIGEST_CHARACTERS]
+    return {"shape": list(samples.shape), "sha256": digest}
+
+
+def _from_input(received: Input) -> Json:
+    if isinstance(received, Wire):
+        return {"type": _CLIENT_EVENT, "event": msgspec.to_builtins(received)}
+    held: Json = plain(received)
+    return held
+
+
+def _to_input(line: Json) -> Input:
+    if line["type"] == _CLIENT_EVENT:
+        return codec.interpret(line["event"])
+    kind = getattr(inputs, line["type"])
+    held = {name: value for name, value in line.items() if name != "type"}
+    if kind is inputs.ResponseProduced:
+        return inputs.ResponseProduced(held["job"], _to_piece(held["piece"]))
+    restored: Input = msgspec.convert(held, kind)
+    return restored
+
+
+def _to_piece(line: Json) -> responder.ResponsePiece:
+    kind = getattr(responder, line["type"])
+    held = {name: value for name, value in line.items() if name != "type"}
+    held.get("usage", {}).pop("type", None)
+    piece: responder.ResponsePiece = msgspec.convert(held, kind)
+    return piece

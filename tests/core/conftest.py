@@ -1,0 +1,7 @@
+import pytest
+from talk import Talk
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
