@@ -23,6 +23,7 @@ from antiphon.protocol.shapes import (
     kinds,
     takers,
 )
+from antiphon.protocol.words import show, supported_values
 
 _LONGEST_KEY_SHOWN = 64
 
@@ -74,7 +75,7 @@ def _with_alternatives(error: ClientError, others: list[inspect.Type]) -> Client
 
 def _words(shape: inspect.Type) -> str:
     if isinstance(shape, inspect.LiteralType):
-        return " or ".join(errors.show(value) for value in shape.values)
+        return " or ".join(show(value) for value in shape.values)
     return kinds(shape)[0]
 
 
@@ -103,7 +104,7 @@ def _choose(
     place = _join(path, "type")
     tags = [str(tag) for tag in tagged]
     if "type" not in value:
-        raise errors.missing_parameter(place, errors.supported_values(tags))
+        raise errors.missing_parameter(place, supported_values(tags))
     tag = value["type"]
     if not isinstance(tag, str):
         raise errors.invalid_value(place, tag, tags)

@@ -6,7 +6,7 @@ sentence of cure follows.
 
 from collections.abc import Sequence
 
-_SHOWN_CHARACTERS = 64
+from antiphon.protocol.words import show, supported_values
 
 
 class AntiphonError(Exception):
@@ -15,9 +15,19 @@ class AntiphonError(Exception):
     ::
 
         AntiphonError
-        ├── ClientError            the client's fault; becomes one `error` event
-        └── EngineError            an engine's fault; fails one job
-            └── EngineTimeout      the engine did not answer in time
+        ├── ClientError                     the client's fault; becomes one `error` event
+        ├── EngineError                     an engine's fault; fails one job
+        │   └── EngineTimeout               the engine did not answer in time
+        ├── SettingsError                   the settings do not make sense (`config`)
+        └── WeightsError                    an artifact cannot be had (`weights`)
+            ├── UnknownWeightsError         the manifest does not have it
+            ├── MissingWeightsError         it is not here, and fetching is not allowed
+            ├── WrongBytesError             its bytes are not those of the manifest
+            ├── SourceError                 one source failed
+            │   └── SourceUnreachableError  it could not be reached at all
+            ├── WeightsUnavailableError     all sources failed
+            ├── NoSpaceError                the disk is full
+            └── FetchStoppedError           the user or the server stopped it
     """
 
 
@@ -101,7 +111,7 @@ def missing_parameter(path: str, cure: str = "Add it to the event.") -> ClientEr
 def invalid_type(path: str, expected: str, got: str, cure: str = "") -> ClientError:
     """Report a value of the wrong JSON type; both types with their article."""
     message = f"Invalid type for '{path}': expected {expected}, but got {got} instead."
-    return ClientError("invalid_type", _with_cure(message, cure), path)
+    return ClientError("invalid_type", f"{message} {cure}".rstrip(), path)
 
 
 def invalid_value(
@@ -109,7 +119,7 @@ def invalid_value(
 ) -> ClientError:
     """Report a value outside a closed list."""
     message = f"Invalid value: {show(value)}. {supported_values(supported)}"
-    return ClientError("invalid_value", _with_cure(message, cure), path)
+    return ClientError("invalid_value", f"{message} {cure}".rstrip(), path)
 
 
 def unusable_value(path: str, message: str) -> ClientError:
@@ -128,42 +138,28 @@ def invalid_modalities(path: str, value: object) -> ClientError:
 
 def integer_below_min_value(path: str, minimum: int, got: int) -> ClientError:
     """Report an integer that is too small."""
-    return ClientError(
-        "integer_below_min_value",
-        f"Invalid '{path}': integer below minimum value. "
-        f"Expected a value >= {minimum}, but got {show(got)} instead.",
-        path,
-    )
+    return _out_of_range("integer_below_min_value", path, f">= {minimum}", got)
 
 
 def integer_above_max_value(path: str, maximum: int, got: int) -> ClientError:
     """Report an integer that is too large."""
-    return ClientError(
-        "integer_above_max_value",
-        f"Invalid '{path}': integer above maximum value. "
-        f"Expected a value <= {maximum}, but got {show(got)} instead.",
-        path,
-    )
+    return _out_of_range("integer_above_max_value", path, f"<= {maximum}", got)
 
 
 def decimal_below_min_value(path: str, minimum: float, got: float) -> ClientError:
     """Report a number that is too small."""
-    return ClientError(
-        "decimal_below_min_value",
-        f"Invalid '{path}': decimal below minimum value. "
-        f"Expected a value >= {minimum}, but got {show(got)} instead.",
-        path,
-    )
+    return _out_of_range("decimal_below_min_value", path, f">= {minimum}", got)
 
 
 def decimal_above_max_value(path: str, maximum: float, got: float) -> ClientError:
     """Report a number that is too large."""
-    return ClientError(
-        "decimal_above_max_value",
-        f"Invalid '{path}': decimal above maximum value. "
-        f"Expected a value <= {maximum}, but got {show(got)} instead.",
-        path,
-    )
+    return _out_of_range("decimal_above_max_value", path, f"<= {maximum}", got)
+
+
+def _out_of_range(code: str, path: str, bound: str, got: float) -> ClientError:
+    fault = code.replace("_", " ").replace("min ", "minimum ").replace("max ", "maximum ")
+    message = f"Invalid '{path}': {fault}. Expected a value {bound}, but got {show(got)} instead."
+    return ClientError(code, message, path)
 
 
 def string_above_max_length(path: str, maximum: int, got: int) -> ClientError:
@@ -308,7 +304,7 @@ def unknown_item(verb: str, item_id: str) -> ClientError:
     """Report an item id that the conversation lacks; verb: truncate, delete or retrieve."""
     return ClientError(
         f"item_{verb}_invalid_item_id",
-        f"Error {_gerund(verb)} item: the item with id {show(item_id)} does not exist. "
+        f"Error {verb.removesuffix('e')}ing item: the item with id {show(item_id)} does not exist. "
         "Use the id of an item that conversation.item.added announced.",
         "item_id",
     )
@@ -398,42 +394,3 @@ def no_active_response() -> ClientError:
         "response_cancel_not_active",
         "Cancellation failed: no active response found. Nothing needs to be done.",
     )
-
-
-# Words
-
-
-def show(value: object) -> str:
-    """Return a client's value as it is quoted in messages: short, whatever it is."""
-    match value:
-        case str():
-            return f"'{_shorten(value)}'"
-        case bool() | None:
-            return {True: "true", False: "false", None: "null"}[value]
-        case _:
-            return _shorten(repr(value))
-
-
-def supported_values(supported: Sequence[object]) -> str:
-    """Return the sentence that lists the supported values."""
-    shown = [show(value) for value in supported]
-    match shown:
-        case [] | [_]:
-            listed = "".join(shown)
-        case [first, second]:
-            listed = f"{first} and {second}"
-        case _:
-            listed = f"{', '.join(shown[:-1])}, and {shown[-1]}"
-    return f"Supported values are: {listed}."
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
-
-
-def _with_cure(message: str, cure: str) -> str:
-    return f"{message} {cure}" if cure else message
-
-
-def _gerund(verb: str) -> str:
-    return f"{verb.removesuffix('e')}ing"

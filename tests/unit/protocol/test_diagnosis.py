@@ -110,6 +110,7 @@ WRONG_TYPE: list[tuple[dict[str, Any], str, str]] = [
     (tool(name="g", parameters=[]), "session.tools[1].parameters", "an object, but got an array"),
     (message("user", "hello"), "item.content[0]", "an object, but got a string"),
     (response(metadata=[]), "response.metadata", "an object, but got an array"),
+    (response(metadata={"a": {"b": [1]}}, input={}), "response.input", "an array, but"),
     (response(input={}), "response.input", "an array, but got an object"),
     (
         session(tools=[{"type": "mcp", "server_label": "d", "headers": {"a": 1}}]),

@@ -69,8 +69,8 @@ DOCUMENTED: list[tuple[ClientError, str | None, str | None, str]] = [
         "input_audio_buffer_commit_empty",
         None,
         (
-            "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, "
-            "but buffer only has 0.00ms of audio."
+            "Error committing input audio buffer: buffer too small. Expected at least 100ms of "
+            "audio, but buffer only has 0.00ms of audio."
         ),
     ),
     (
@@ -179,33 +179,6 @@ def test_errors_without_a_record_name_field_and_cure(
     assert (error.code, error.param) == (code, param)
     assert words in error.message
     assert error.message.endswith(".")
-
-
-def test_values_are_quoted_as_json_and_never_at_length() -> None:
-    assert errors.show("it") == "'it'"
-    assert [errors.show(value) for value in (None, True, False, 5, 0.5)] == [
-        "null",
-        "true",
-        "false",
-        "5",
-        "0.5",
-    ]
-    assert errors.show("x" * 1000) == f"'{'x' * 64}…'"
-    assert len(errors.show(10**4000)) == 65
-    assert len(errors.show(["x"] * 1000)) == 65
-
-
-@pytest.mark.parametrize(
-    ("supported", "sentence"),
-    [
-        ((), "Supported values are: ."),
-        (("a",), "Supported values are: 'a'."),
-        (("a", 2), "Supported values are: 'a' and 2."),
-        (("a", "b", "c"), "Supported values are: 'a', 'b', and 'c'."),
-    ],
-)
-def test_supported_values_are_listed_in_words(supported: tuple[object, ...], sentence: str) -> None:
-    assert errors.supported_values(supported) == sentence
 
 
 def test_an_error_can_answer_an_event_and_stays_otherwise_the_same() -> None:
