@@ -130,8 +130,9 @@ def _create_authority(authority: Authority) -> None:
         ]
     )
     now = datetime.now(UTC)
-    domains = dict.fromkeys([*_LOCAL_DOMAINS, *([_hostname()] if _hostname() else [])])
-    permitted: list[x509.GeneralName] = [x509.DNSName(domain) for domain in domains]
+    domains = {*_LOCAL_DOMAINS, *([_hostname()] if _hostname() else [])}
+    permitted: list[x509.GeneralName] = []
+    permitted += [x509.DNSName(domain) for domain in sorted(domains)]
     permitted += [x509.IPAddress(ipaddress.ip_network(each)) for each in _PRIVATE_NETWORKS]
     builder = (
         x509.CertificateBuilder()
@@ -230,9 +231,10 @@ def _covered(authority: x509.Certificate, names: Iterable[str]) -> list[str]:
 def _covers(subtree: x509.GeneralName, name: str) -> bool:
     address = _address(name)
     if address is not None:
-        network = subtree.value if isinstance(subtree, x509.IPAddress) else None
-        is_network = isinstance(network, ipaddress.IPv4Network | ipaddress.IPv6Network)
-        return is_network and address.version == network.version and address in network
+        network = subtree.value
+        if not isinstance(network, ipaddress.IPv4Network | ipaddress.IPv6Network):
+            return False
+        return address.version == network.version and address in network
     if not isinstance(subtree, x509.DNSName):
         return False
     return name == subtree.value or name.endswith("." + subtree.value)

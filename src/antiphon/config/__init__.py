@@ -40,6 +40,7 @@ __all__ = [
     "DeploymentSettings",
     "EnginePlan",
     "EngineSettings",
+    "KeyPath",
     "KeyStore",
     "Loaded",
     "Problem",

@@ -1,7 +1,7 @@
 """Deployments: the well-known model names, and what fills the stages that are left out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import msgspec
@@ -14,6 +14,7 @@ from antiphon.config.schema import (
     Settings,
     Stage,
 )
+from antiphon.engines.plugins import EngineKind
 
 REALTIME_MODELS = (
     "gpt-realtime",
@@ -82,7 +83,7 @@ PROFILES: Mapping[ProfileName, Mapping[Stage, EngineSettings]] = {
 class EnginePlan:
     """An engine to create. Equal plans are one engine, however many deployments use it."""
 
-    kind: str
+    kind: EngineKind
     name: str
     settings_json: bytes = b"{}"
     """The engine's settings as JSON with sorted keys: plain, immutable and comparable."""
@@ -99,13 +100,17 @@ class RealtimePlan:
 
     name: str
     vad: EnginePlan
-    stt: EnginePlan | None
+    stt: EnginePlan
     answer: EnginePlan | tuple[EnginePlan, EnginePlan]
     """A responder, or a language model and a synthesizer."""
     transcription: Mapping[str, EnginePlan]
     """Transcribers by the name that a session may ask for."""
-    voice: str | None = None
-    silence_duration_ms: int | None = None
+    voice: str | None
+    """The voice that the settings name, which must exist."""
+    preferred_voice: str
+    """The voice to take otherwise, if the engines have it."""
+    silence_duration_ms: int
+    session_minutes: int
 
 
 def plan(settings: Settings) -> list[RealtimePlan]:
@@ -121,10 +126,13 @@ def plan(settings: Settings) -> list[RealtimePlan]:
     }
     transcription = {name: _fill("stt", each, stages) for name, each in defined.items()}
     realtime = {name: each for name, each in settings.deployments.items() if name not in defined}
-    if realtime:
-        return [_realtime(name, each, stages, transcription) for name, each in realtime.items()]
-    ready_made = _realtime(REALTIME_MODELS[0], DeploymentSettings(), stages, transcription)
-    return [replace(ready_made, name=name) for name in REALTIME_MODELS if name not in defined]
+    if not realtime:
+        well_known = [name for name in REALTIME_MODELS if name not in defined]
+        realtime = dict.fromkeys(well_known, DeploymentSettings())
+    minutes = settings.server.session_minutes
+    return [
+        _realtime(name, each, stages, transcription, minutes) for name, each in realtime.items()
+    ]
 
 
 def transcription_names(settings: Settings) -> tuple[str, ...]:
@@ -140,8 +148,7 @@ def engines(plans: list[RealtimePlan]) -> tuple[EnginePlan, ...]:
     found: dict[EnginePlan, None] = {}
     for each in plans:
         found[each.vad] = None
-        if each.stt is not None:
-            found[each.stt] = None
+        found[each.stt] = None
         found.update(dict.fromkeys(each.transcription.values()))
         answer = each.answer if isinstance(each.answer, tuple) else (each.answer,)
         found.update(dict.fromkeys(answer))
@@ -153,6 +160,7 @@ def _realtime(
     deployment: DeploymentSettings,
     stages: Mapping[Stage, EngineSettings],
     transcription: Mapping[str, EnginePlan],
+    minutes: int,
 ) -> RealtimePlan:
     stt = _fill("stt", deployment, stages)
     answer: EnginePlan | tuple[EnginePlan, EnginePlan]
@@ -167,8 +175,23 @@ def _realtime(
         answer=answer,
         transcription={**dict.fromkeys(TRANSCRIPTION_MODELS, stt), **transcription},
         voice=deployment.voice,
-        silence_duration_ms=deployment.silence_duration_ms,
+        preferred_voice="marin" if _is_second_generation(name) else "alloy",
+        silence_duration_ms=(
+            _default_silence_ms(name)
+            if deployment.silence_duration_ms is None
+            else deployment.silence_duration_ms
+        ),
+        session_minutes=minutes,
     )
+
+
+def _is_second_generation(name: str) -> bool:
+    return name == "gpt-realtime-2" or name.startswith("gpt-realtime-2.")
+
+
+def _default_silence_ms(name: str) -> int:
+    # Observed: the reference server's default differs by model.
+    return 500 if name.startswith("gpt-realtime-2.1") else 200
 
 
 def _fill(

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from antiphon.engines.plugins import EngineKind
+
 ProfileName = Literal["test", "small", "default"]
 DeploymentKind = Literal["realtime", "transcription"]
 Stage = Literal["vad", "stt", "llm", "tts", "responder"]
@@ -15,9 +17,7 @@ Stage = Literal["vad", "stt", "llm", "tts", "responder"]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Key = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
 
-ENGINE_KINDS: Mapping[
-    Stage, Literal["vad", "transcriber", "language_model", "synthesizer", "responder"]
-] = {
+ENGINE_KINDS: Mapping[Stage, EngineKind] = {
     "vad": "vad",
     "stt": "transcriber",
     "llm": "language_model",

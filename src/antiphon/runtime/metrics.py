@@ -19,6 +19,7 @@ from antiphon.protocol.server_events import (
     ResponseDone,
     ResponseOutputAudioDelta,
     ServerEvent,
+    SessionCreated,
 )
 from antiphon.runtime.connection import Connection
 
@@ -93,9 +94,10 @@ class MeteredConnection:
         self._answer_seconds = metrics.answer_seconds.labels(model)
         self._heard = metrics.audio_bytes.labels("in")
         self._spoken = metrics.audio_bytes.labels("out")
-        self._errors = metrics.errors
-        self._responses = metrics.responses
+        self._metrics = metrics
         self._model = model
+        self.session_id = ""
+        """Known once the session is created."""
 
     async def receive(self) -> ClientEvent | ClientMistake | None:
         """Receive through the connection."""
@@ -127,9 +129,11 @@ class MeteredConnection:
                 self._turns.inc()
             case ResponseDone():
                 self._speech_stopped = None
-                self._responses.labels(self._model, event.response.status).inc()
+                self._metrics.responses.labels(self._model, event.response.status).inc()
             case Error():
-                self._errors.labels(event.error.code or "none").inc()
+                self._metrics.errors.labels(event.error.code or "none").inc()
+            case SessionCreated():
+                self.session_id = event.session.id
             case _:
                 pass  # nothing to count
 

@@ -4,20 +4,18 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from starlette.websockets import WebSocket
 
 from antiphon.core.ids import Ids
-from antiphon.core.session import Session
 from antiphon.protocol.dialects.ga import Ga
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.server_events import Error, ErrorBody
 from antiphon.runtime.metrics import MeteredConnection, Metrics
-from antiphon.runtime.runner import run_session
-from antiphon.runtime.trace import Trace
+from antiphon.runtime.runner import Surroundings, run_session
 from antiphon.transports.websocket import WebSocketConnection
 from antiphon.web.catalogue import Catalogue, Deployment
 from antiphon.web.entrance import Entrance, asked_model, chosen_subprotocol
@@ -28,8 +26,6 @@ _logger = logging.getLogger(__name__)
 
 _FAULT = (1011, "The server had an error. Connect again.")
 
-Clock = Callable[[], float]
-
 
 @dataclass(frozen=True, slots=True)
 class RealtimeDoor:
@@ -39,9 +35,8 @@ class RealtimeDoor:
     catalogue: Catalogue
     sessions: OpenSessions
     metrics: Metrics
-    open_trace: Callable[[str], Trace] | None = None
-    """Returns the trace of a session by its id; None: sessions are not recorded."""
-    clock: Clock = time.time
+    traces: Path | None = None
+    """Where sessions are recorded; None: nowhere."""
 
     async def enter(self, socket: WebSocket) -> None:
         """Serve one connection from its handshake to its end."""
@@ -66,21 +61,15 @@ class RealtimeDoor:
         self, socket: WebSocket, connection: WebSocketConnection, deployment: Deployment
     ) -> None:
         model = deployment.offer.model
-        session = Session(deployment.offer, Ids(secrets.token_bytes(16)), self.clock())
+        metered = MeteredConnection(connection, self.metrics, model, time.monotonic)
+        around = Surroundings(time.time, self.sessions.stopping, self.traces)
         fields = {"request": socket.scope.get("antiphon.request_id"), "model": model}
         start = time.monotonic()
         end = "fault"
         _logger.info("session_opened", extra=fields)
         try:
             with self.metrics.sessions.labels(model).track_inprogress():
-                await run_session(
-                    MeteredConnection(connection, self.metrics, model, time.monotonic),
-                    session,
-                    deployment.pipeline,
-                    clock=self.clock,
-                    trace=None,
-                    stopping=self.sessions.stopping,
-                )
+                await run_session(metered, deployment.offer, deployment.pipeline, around)
             end = connection.ending
         except Exception as fault:
             _logger.error("session_failed", exc_info=fault, extra=fields)
@@ -89,7 +78,8 @@ class RealtimeDoor:
             await connection.close(1000, "")
             seconds = time.monotonic() - start
             self.metrics.session_seconds.labels(model, end).observe(seconds)
-            _logger.info("session_closed", extra={**fields, "end": end, "s": round(seconds, 3)})
+            fields |= {"session": metered.session_id, "end": end, "s": round(seconds, 3)}
+            _logger.info("session_closed", extra=fields)
 
 
 async def refuse(socket: WebSocket, refusal: Refusal) -> None:
