@@ -251,25 +251,25 @@ def test_a_documented_event_is_accepted(event: dict[str, Any]) -> None:
     assert isinstance(understand(json.dumps(event)), CLIENT_EVENTS)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200, deadline=None)
 @given(st.binary())
 def test_any_bytes_are_an_event_or_a_client_error(frame: bytes) -> None:
     assert_sound(understand(frame))
 
 
-@settings(max_examples=300)
+@settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(codec=None)))
 def test_any_text_is_an_event_or_a_client_error(frame: str) -> None:
     assert_sound(understand(frame))
 
 
-@settings(max_examples=500)
+@settings(max_examples=300, deadline=None)
 @given(JSON)
 def test_any_json_is_an_event_or_a_client_error(value: Any) -> None:
     assert_sound(understand(json.dumps(value)))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=600, deadline=None)
 @given(MUTATIONS)
 def test_any_damage_to_an_event_is_explained(event: Any) -> None:
     assert_sound(understand(json.dumps(event)))
@@ -401,6 +401,7 @@ def test_fifteen_mebibytes_of_audio_are_accepted_and_no_more() -> None:
     assert "15 MiB" in caught.value.message
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.text(), st.integers(0, 99), st.integers(0, 99), st.binary())
 def test_a_spliced_audio_delta_is_what_the_encoder_would_write(
     event_id: str, response_id: str, item_id: str, output: int, content: int, audio: bytes
