@@ -26,12 +26,14 @@ _MAX_RETRY_DELAY_S = 2.0
 _RETRY_DELAY_S = 0.2
 _ERROR_BODY_BYTES = 16_384
 _ERROR_BODY_S = 1.0
-_TRAILER_S = 0.1
+_TRAILER_S = 0.5
+_TRAILER_BYTES = 65_536
 # A conversation pauses for longer than most clients keep a connection; a new one costs up to three
 # round trips. One that the endpoint has closed meanwhile is noticed before it is used.
 _KEEP_ALIVE_S = 120.0
 _MAX_CONNECTIONS = 512
 _HUNG_UP = re.compile("disconnected|closed")
+_SAFE_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,64}")
 _SAFE_REASON = re.compile(r"[a-z][a-z_]{0,63}")
 
 
@@ -94,9 +96,13 @@ class Endpoint:
 
     def refused(self, status: int, body: bytes) -> EngineError:
         """Return the failure of a request that the endpoint does not accept."""
-        reason = safe_reason(body)
-        problem = f"refused the request with status {status}{reason and f' ({reason})'}"
+        problem = f"refused the request with status {status}{_reason(body)}"
         return self.error("engine_rejected", problem, _cure(status))
+
+    def broken_off(self, body: bytes) -> EngineError:
+        """Return the failure of an answer in which the endpoint reports an error."""
+        problem = f"broke its answer off with an error{_reason(body)}"
+        return self.error("engine_interrupted", problem, "See the endpoint's log.")
 
     def timed_out(self) -> EngineError:
         """Return the failure of an endpoint that says nothing."""
@@ -202,6 +208,19 @@ class Answer:
         self._patience_s = idle_timeout_s
         self._left_bytes = max_bytes
 
+    @property
+    def content_type(self) -> str:
+        """The media type without parameters, in lower case; empty if the endpoint names none."""
+        content_type: str = self._response.headers.get("content-type", "")
+        return content_type.partition(";")[0].strip().lower()
+
+    def require_type(self, *accepted: str) -> None:
+        """Raise `EngineError` unless the endpoint names one of these types, or none."""
+        content_type = self.content_type
+        if content_type and not content_type.startswith(accepted):
+            shown = content_type if _SAFE_TYPE.fullmatch(content_type) else "unknown"
+            raise self._endpoint.invalid_answer(f"its type is {shown}, not {accepted[0]}")
+
     async def begin(self) -> None:
         """Wait for the first piece, and keep it for `next_piece`."""
         self._first = await anext(self._pieces, None)
@@ -241,12 +260,18 @@ class Answer:
             body += piece
         return bytes(body)
 
-    async def drain(self) -> None:
-        """Read what may follow the last useful piece, so that the connection can be used again."""
+    async def read_trailer(self) -> bytes:
+        """Return what still follows when all that matters has come.
+
+        Reading to the end lets the connection be used again; an endpoint that does not end its
+        answer is not waited for.
+        """
+        trailer = bytearray()
         with suppress(TimeoutError, httpx.TransportError):
             async with asyncio.timeout(_TRAILER_S):
-                while await anext(self._pieces, None) is not None:
-                    pass
+                while len(trailer) < _TRAILER_BYTES and (piece := await anext(self._pieces, None)):
+                    trailer += piece
+        return bytes(trailer)
 
     async def close(self) -> None:
         """End the request. Hangs up if the answer is not complete."""
@@ -265,17 +290,11 @@ class Answer:
         self._patience_s = max(0.0, self._patience_s - (loop.time() - begun_s))
         return piece
 
-    @property
-    def content_type(self) -> str:
-        """The media type without parameters, in lower case; empty if the endpoint names none."""
-        content_type: str = self._response.headers.get("content-type", "")
-        return content_type.partition(";")[0].strip().lower()
 
+def _reason(body: bytes) -> str:
+    """Return the code or type of an error in parentheses if it is a plain word; else "".
 
-def safe_reason(body: bytes) -> str:
-    """Return the code or type of an error in an answer if it is a plain word; else "".
-
-    The message is left alone: servers repeat keys and prompts in it.
+    The error's message is left alone: servers repeat keys and prompts in it.
     """
     try:
         error = msgspec.json.decode(body, type=_ErrorBody)
@@ -284,7 +303,7 @@ def safe_reason(body: bytes) -> str:
     inner = error.error if isinstance(error.error, _ErrorBody) else error
     for word in (inner.code, inner.type):
         if isinstance(word, str) and _SAFE_REASON.fullmatch(word):
-            return word
+            return f" ({word})"
     return ""
 
 
