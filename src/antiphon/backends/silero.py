@@ -9,10 +9,13 @@ publisher's 16 kHz model (`silero_vad_16k.npz`), and so are the probabilities, t
 Products this small lose to the start of threads: run with `OPENBLAS_NUM_THREADS=1`.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import NamedTuple
+from operator import neg
+from threading import Lock
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -26,7 +29,6 @@ _Floats = NDArray[np.float32]
 # Each frame is scored with the end of the frame before it.
 _CONTEXT = 64
 _UNITS = 128
-_GATES = 4 * _UNITS
 _MEMORY = _CONTEXT + 2 * _UNITS
 
 _INPUT = _CONTEXT + FRAME_SAMPLES
@@ -39,6 +41,8 @@ _CHANNELS = 128
 
 # More rows at once would no longer fit the second-level cache.
 _MAX_ROWS = 64
+
+_NO_SCORES: _Floats = np.zeros(0, np.float32)
 
 
 def create(settings: Mapping[str, object]) -> "Silero":
@@ -64,6 +68,8 @@ class Silero:
 
     def __init__(self, network: "_Network") -> None:
         self._network = network
+        self._buffers = _buffers()
+        self._lock = Lock()
 
     def open(self) -> VadState:
         """Return the state of a new stream."""
@@ -71,36 +77,39 @@ class Silero:
 
     def score(self, batch: Sequence[PendingFrames]) -> list[_Floats]:
         """Return, for each entry, the speech probability of each of its frames."""
+        scores: list[_Floats] = [_NO_SCORES] * len(batch)
         # Longest first: at each step in time, the streams that still have a frame come first.
         ranking = sorted(range(len(batch)), key=lambda index: -len(batch[index].frames))
-        scores = [np.empty(len(entry.frames), np.float32) for entry in batch]
         for first in range(0, len(ranking), _MAX_ROWS):
             chosen = ranking[first : first + _MAX_ROWS]
-            self._score([batch[index] for index in chosen], [scores[index] for index in chosen])
+            with self._lock:
+                block = self._score([batch[index] for index in chosen])
+            for index, row in zip(chosen, block, strict=True):
+                scores[index] = row[: len(batch[index].frames)]
         return scores
 
-    def _score(self, group: list[PendingFrames], scores: list[_Floats]) -> None:
+    def _score(self, group: list[PendingFrames]) -> _Floats:
+        """Return the scores of streams sorted by length, one row for each."""
+        lengths = [len(entry.frames) for entry in group]
+        scores: _Floats = np.empty((len(group), lengths[0]), np.float32)
         start = 0
-        while group := [entry for entry in group if len(entry.frames) > start]:
-            steps = _MAX_ROWS // len(group)
-            block = self._advance(group, start, steps)
-            for entry_scores, row in zip(scores, block, strict=False):
-                part = entry_scores[start : start + steps]
-                part[:] = row[: len(part)]
+        while start < lengths[0]:
+            active = bisect_left(lengths, -start, key=neg)
+            steps = min(_MAX_ROWS // active, lengths[0] - start)
+            self._advance(group[:active], start, scores[:active, start : start + steps])
             start += steps
+        return scores
 
-    def _advance(self, group: list[PendingFrames], start: int, count: int) -> _Floats:
-        """Return the scores of so many frames from ``start``, one row for each stream."""
-        last = min(start + count, len(group[0].frames))
+    def _advance(self, group: list[PendingFrames], start: int, scores: _Floats) -> None:
+        """Fill ``scores``, a column for each step in time, from the frames at ``start`` on."""
         steps = [
             [entry.frames[time : time + 1] for entry in group if len(entry.frames) > time]
-            for time in range(start, last)
+            for time in range(start, start + scores.shape[1])
         ]
         streams = [_stream(entry.state) for entry in group]
         memory = np.concatenate([stream.memory for stream in streams]).reshape(-1, _MEMORY)
-        rows = _join(steps, memory)
-        gates = _encode(rows, self._network)
-        scores = np.empty((len(group), len(steps)), np.float32)
+        rows = _join(steps, memory, self._buffers)
+        gates = _encode(rows, self._network, self._buffers)
         end = 0
         for time, frames in enumerate(steps):
             active = len(frames)
@@ -111,7 +120,6 @@ class Silero:
             memory[:active, :_CONTEXT] = rows[step, FRAME_SAMPLES:_INPUT]
         for stream, row in zip(streams, memory, strict=True):
             stream.memory[:] = row
-        return scores
 
 
 def _stream(state: VadState) -> _Stream:
@@ -120,9 +128,9 @@ def _stream(state: VadState) -> _Stream:
     return state
 
 
-def _join(steps: list[list[_Floats]], memory: _Floats) -> _Floats:
+def _join(steps: list[list[_Floats]], memory: _Floats, buffers: "_Buffers") -> _Floats:
     """Lay out all frames, step after step, each with its context before it and padding behind."""
-    rows: _Floats = np.empty((sum(map(len, steps)), _PADDED), np.float32)
+    rows = buffers.rows[: sum(map(len, steps))]
     context = memory[:, :_CONTEXT]
     first = 0
     for frames in steps:
@@ -136,11 +144,11 @@ def _join(steps: list[list[_Floats]], memory: _Floats) -> _Floats:
     return rows
 
 
-def _encode(rows: _Floats, network: "_Network") -> _Floats:
+def _encode(rows: _Floats, network: "_Network", buffers: "_Buffers") -> _Floats:
     """Return what the frames contribute to the gates of the LSTM, one row for each frame."""
     count = len(rows)
-    spectra = _magnitudes(rows, network.window)
-    wide = np.empty((count, _SPECTRA, _CHANNELS), np.float32)
+    spectra = _magnitudes(rows, network.window, buffers)
+    wide = buffers.wide[:count]
     # Three neighbouring spectra at a time; the first and the last have one neighbour.
     np.matmul(spectra[:, : 2 * _BINS], network.first[_BINS:], out=wide[:, 0])
     np.matmul(spectra[:, : 3 * _BINS], network.first, out=wide[:, 1])
@@ -148,24 +156,28 @@ def _encode(rows: _Floats, network: "_Network") -> _Floats:
     np.matmul(spectra[:, 2 * _BINS :], network.first[: 2 * _BINS], out=wide[:, 3])
     flat = _activate(wide, network.first_bias).reshape(count, _SPECTRA * _CHANNELS)
     # Three at a time again, but only around every other one: around the first and the third.
-    narrow = np.empty((count, 2, network.second.shape[1]), np.float32)
+    narrow = buffers.narrow[:count]
     np.matmul(flat[:, : 2 * _CHANNELS], network.second[_CHANNELS:], out=narrow[:, 0])
     np.matmul(flat[:, _CHANNELS:], network.second, out=narrow[:, 1])
     flat = _activate(narrow, network.second_bias).reshape(count, -1)
     flat = _activate(flat @ network.third, network.third_bias)
     flat = _activate(flat @ network.fourth, network.fourth_bias)
-    gates: _Floats = flat @ network.input_gates
+    gates: _Floats = np.matmul(flat, network.input_gates, out=buffers.gates[:count])
     gates += network.gate_bias
     return gates
 
 
-def _magnitudes(rows: _Floats, window: _Floats) -> _Floats:
+def _magnitudes(rows: _Floats, window: _Floats, buffers: "_Buffers") -> _Floats:
     """Return the magnitude spectra of each row's four overlapping windows, side by side."""
+    count = len(rows)
     strides = (rows.strides[0], _HOP * rows.itemsize, rows.itemsize)
-    windows = as_strided(rows, (len(rows), _SPECTRA, _WINDOW), strides)
-    spectra = np.empty((len(rows), _SPECTRA, _BINS), np.float32)
-    np.abs(np.fft.rfft(windows * window, axis=2), out=spectra)
-    return spectra.reshape(len(rows), _SPECTRA * _BINS)
+    windows = as_strided(rows, (count, _SPECTRA, _WINDOW), strides)
+    windowed = np.multiply(windows, window, out=buffers.windowed[:count])
+    spectra = buffers.spectra[:count]
+    # numpy's annotations know no transform in single precision.
+    np.fft.rfft(windowed, axis=2, out=cast("NDArray[np.complex128]", spectra))
+    magnitudes = np.abs(spectra, out=buffers.magnitudes[:count])
+    return magnitudes.reshape(count, _SPECTRA * _BINS)
 
 
 def _activate(values: _Floats, bias: _Floats) -> _Floats:
@@ -190,6 +202,34 @@ def _remember(gates: _Floats, state: _Floats, network: "_Network") -> _Floats:
     logits = np.maximum(hidden, 0) @ network.output + network.output_bias
     scores: _Floats = np.reciprocal(1 + np.exp(-logits))
     return scores
+
+
+class _Buffers(NamedTuple):
+    """Room for what a pass computes on the way.
+
+    Arrays of this size come fresh from the system when allocated for each pass, and touching them
+    for the first time would cost as much as computing them.
+    """
+
+    rows: _Floats
+    windowed: _Floats
+    spectra: NDArray[np.complex64]
+    magnitudes: _Floats
+    wide: _Floats
+    narrow: _Floats
+    gates: _Floats
+
+
+def _buffers() -> _Buffers:
+    return _Buffers(
+        rows=np.empty((_MAX_ROWS, _PADDED), np.float32),
+        windowed=np.empty((_MAX_ROWS, _SPECTRA, _WINDOW), np.float32),
+        spectra=np.empty((_MAX_ROWS, _SPECTRA, _BINS), np.complex64),
+        magnitudes=np.empty((_MAX_ROWS, _SPECTRA, _BINS), np.float32),
+        wide=np.empty((_MAX_ROWS, _SPECTRA, _CHANNELS), np.float32),
+        narrow=np.empty((_MAX_ROWS, 2, _CHANNELS // 2), np.float32),
+        gates=np.empty((_MAX_ROWS, 4 * _UNITS), np.float32),
+    )
 
 
 class _Network(NamedTuple):
