@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from antiphon import __version__
-from antiphon.cli import models, serve
+from antiphon.cli import cert, configuration, keys, models, serve
 from antiphon.cli.output import COULD_NOT_RUN, fail, show
 from antiphon.protocol.errors import AntiphonError
 
@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
+app.add_typer(configuration.app, name="config")
+app.command("cert")(cert.cert)
 
 
 def _print_version(asked: bool) -> None:
