@@ -124,7 +124,7 @@ def verify(
 
 def vendored(name: str) -> Path:
     """Return the path of a small file that comes inside Antiphon's own package."""
-    path = Path(__file__).parent / "data" / name
-    if not path.is_file():
-        raise UnknownWeightsError("file in Antiphon's package named", name, [])
-    return path
+    known = {path.name: path for path in (Path(__file__).parent / "data").iterdir()}
+    if name not in known:
+        raise UnknownWeightsError("file in Antiphon's package named", name, list(known))
+    return known[name]

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from pathlib import Path
@@ -50,19 +50,22 @@ def _environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
-def installed_pip() -> Pip | None:
-    """Find pip: this interpreter's, the copy that came with Python, or one on the path."""
+def ways_to_run_pip() -> Iterator[Pip]:
+    """Yield them, best first: this interpreter's, the one that came with it, another's, uv's."""
     if util.find_spec("pip") is not None:
-        return _pip((sys.executable, "-m", "pip"), metadata.version("pip"))
+        yield _pip((sys.executable, "-m", "pip"), metadata.version("pip"))
     # An environment made without pip still has the wheel from which Python would install it, and
     # a wheel of pip runs as it is.
     for wheel in _bundled_wheels():
-        return _pip((sys.executable, str(wheel / "pip")), wheel.name.split("-")[1])
+        yield _pip((sys.executable, str(wheel / "pip")), wheel.name.split("-")[1])
     if pip := shutil.which("pip3") or shutil.which("pip"):
-        return Pip((pip,), tells_progress=False)
+        yield Pip((pip,), tells_progress=False)
     if uv := shutil.which("uv"):
-        return Pip((uv, "tool", "run", "--quiet", "pip"), tells_progress=False)
-    return None
+        yield Pip((uv, "tool", "run", "--quiet", "pip"), tells_progress=False)
+
+
+def _best_pip() -> Pip | None:
+    return next(ways_to_run_pip(), None)
 
 
 def _pip(command: tuple[str, ...], version: str) -> Pip:
@@ -90,7 +93,7 @@ class Means:
 
     limits: Limits = field(default_factory=Limits)
     environment: Mapping[str, str] = field(default_factory=_environment)
-    pip: Callable[[], Pip | None] = installed_pip
+    pip: Callable[[], Pip | None] = _best_pip
     npm: Callable[[], str | None] = _npm
     home: Path = field(default_factory=Path.home)
     free_bytes: Callable[[Path], int] = _free_bytes

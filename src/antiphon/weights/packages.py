@@ -77,7 +77,8 @@ class PackageIndexes:
             return self._without_npm(package, directory)
         # Its own cache would keep a second copy of every package for good.
         cache = ("--cache", str(directory / "cache"))
-        options = ("--ignore-scripts", "--loglevel", "error", "--fetch-retries", "1", *cache)
+        retries = ("--fetch-retries", "1", "--fetch-retry-mintimeout", "1000")
+        options = ("--ignore-scripts", "--loglevel", "error", *retries, *cache)
         command = (npm, "pack", f"{package.name}@{package.version}", *options)
         self._run("npm", command, package, directory, lambda _: None)
         return _only(directory, "*.tgz", package)

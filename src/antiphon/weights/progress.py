@@ -100,7 +100,9 @@ class Bars:
 
     def say(self, artifact: str, words: str) -> None:
         """Write the words above the bars."""
-        self._progress.console.print(f"{artifact}: {words}", style="dim", markup=False)
+        self._progress.console.print(
+            f"{artifact}: {words}", style="dim", markup=False, highlight=False
+        )
 
     def end(self, artifact: str, words: str) -> None:
         """Write beside a bar how it ended."""
