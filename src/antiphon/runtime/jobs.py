@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import PurePath
 from typing import Any, assert_never, cast
 
 import numpy as np
@@ -150,7 +152,7 @@ class Jobs:
         except EngineError as failure:
             await self._inbox.put(JobFailed(job, failure.code, failure.message))
         except Exception as fault:  # noqa: BLE001 - an engine may raise anything
-            _logger.error("job_failed", extra={"job": job, "fault": type(fault).__name__})
+            _logger.error("job_failed", extra={"job": job, **_where(fault)})
             await self._inbox.put(JobFailed(job, "server_error", _FAULT))
 
     async def _transcribe(
@@ -179,10 +181,17 @@ class Jobs:
         except EngineError as failure:
             _logger.info("prepare_failed", extra={"code": failure.code})
         except Exception as fault:  # noqa: BLE001 - an engine may raise anything
-            _logger.error("prepare_failed", extra={"fault": type(fault).__name__})
+            _logger.error("prepare_failed", extra=_where(fault))
 
 
 Work = AsyncIterator[EngineResult]
+
+
+def _where(fault: Exception) -> dict[str, str]:
+    """Return what kind of fault it is and where it arose; its text might tell what was said."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    last = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return {"fault": type(fault).__name__, "where": last}
 
 
 async def _until_end(queue: _Audio) -> AsyncIterator[NDArray[np.float32] | Settle]:

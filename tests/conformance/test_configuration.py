@@ -1,0 +1,176 @@
+"""Cases 20 to 38: `session.update`."""
+
+from typing import Any
+
+import pytest
+from conformance_server import Server
+from wire import connected, respond, update
+
+pytestmark = pytest.mark.anyio
+
+QUICKSTART: dict[str, Any] = {
+    "instructions": "You are a helpful assistant. You respond by voice and text.",
+    "output_modalities": ["audio"],
+    "audio": {
+        "input": {
+            "transcription": {"model": "whisper-1"},
+            "format": {"type": "audio/pcm", "rate": 24000},
+            "turn_detection": {
+                "type": "server_vad",
+                "threshold": 0.5,
+                "prefix_padding_ms": 300,
+                "silence_duration_ms": 200,
+                "create_response": True,
+            },
+        },
+        "output": {"voice": "alloy", "format": {"type": "audio/pcm", "rate": 24000}},
+    },
+}
+
+
+def is_part_of(part: Any, whole: Any) -> bool:
+    if isinstance(part, dict):
+        return all(key in whole and is_part_of(value, whole[key]) for key, value in part.items())
+    return bool(part == whole)
+
+
+TOOL = {
+    "type": "function",
+    "name": "get-weather",
+    "description": "Weather of a city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+ECHOED: list[dict[str, Any]] = [
+    {"instructions": "Be brief."},
+    QUICKSTART,
+    {"audio": {"input": {"turn_detection": None}}},
+    {"audio": {"output": {"voice": "marin"}}},
+    {"tracing": "auto"},
+    {"tracing": None},
+    {"audio": {"output": {"speed": 0.25}}},
+    {"audio": {"output": {"speed": 1.5}}},
+    {"max_output_tokens": "inf"},
+    {"max_output_tokens": 1},
+    {"max_output_tokens": 4096},
+    {"tools": [TOOL]},
+    {"tools": []},
+    {"truncation": "disabled"},
+    {"truncation": "auto"},
+    {
+        "truncation": {
+            "type": "retention_ratio",
+            "retention_ratio": 0.8,
+            "token_limits": {"post_instructions": 8000},
+        }
+    },
+    {"audio": {"input": {"format": {"type": "audio/pcmu"}}}},
+    {"audio": {"output": {"format": {"type": "audio/pcma"}}}},
+]
+
+
+@pytest.mark.parametrize("fields", ECHOED, ids=str)
+async def test_an_update_is_echoed_and_leaves_the_rest(
+    server: Server, fields: dict[str, Any]
+) -> None:
+    async with connected(server) as wire:
+        before = wire.events[0]["session"]
+        await wire.send(update(**fields))
+        after = (await wire.until("session.updated"))["session"]
+        assert is_part_of(fields, after)
+        untouched = set(before) - set(fields) - {"audio"}
+        assert {key: after[key] for key in untouched} == {key: before[key] for key in untouched}
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"foo": 1, "instructions": "x"}, "unknown_parameter", "session.foo"),
+    (
+        {"audio": {"input": {"turn_detection": {"type": "x"}}}},
+        "invalid_value",
+        "session.audio.input.turn_detection.type",
+    ),
+    ({"output_modalities": ["text", "audio"]}, "invalid_value", "session.output_modalities"),
+    ({"type": "transcription"}, "invalid_parameter", "session.type"),
+    (
+        {"audio": {"output": {"speed": 2.0}}},
+        "decimal_above_max_value",
+        "session.audio.output.speed",
+    ),
+    ({"max_output_tokens": 0}, "integer_below_min_value", "session.max_output_tokens"),
+    ({"max_output_tokens": 5000}, "integer_above_max_value", "session.max_output_tokens"),
+    ({"max_output_tokens": "x"}, "invalid_value", "session.max_output_tokens"),
+    ({"audio": {"output": {"voice": "nobody"}}}, "invalid_value", "session.audio.output.voice"),
+    (
+        {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}},
+        "invalid_parameter",
+        "session.audio.input.turn_detection.type",
+    ),
+    (
+        {"audio": {"input": {"noise_reduction": {"type": "near_field"}}}},
+        "invalid_parameter",
+        "session.audio.input.noise_reduction",
+    ),
+    (
+        {"tools": [{"type": "mcp", "server_label": "a", "server_url": "https://a.example"}]},
+        "invalid_parameter",
+        "session.tools[0].type",
+    ),
+    ({"prompt": {"id": "pmpt_1"}}, "invalid_parameter", "session.prompt"),
+]
+
+
+@pytest.mark.parametrize(("fields", "code", "param"), REFUSED, ids=str)
+async def test_a_refused_update_names_the_field_and_applies_nothing(
+    server: Server, fields: dict[str, Any], code: str, param: str
+) -> None:
+    async with connected(server) as wire:
+        before = wire.events[0]["session"]
+        await wire.send(update(**fields) | {"event_id": "evt.my-1"})
+        error = await wire.error()
+        assert (error["code"], error["param"]) == (code, param)
+        assert error["event_id"] == "evt.my-1"
+        await wire.send(update())
+        assert (await wire.until("session.updated"))["session"] == before
+
+
+async def test_a_missing_type_is_named(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send({"type": "session.update", "session": {"instructions": "x"}})
+        error = await wire.error()
+        assert (error["code"], error["param"]) == ("missing_required_parameter", "session.type")
+
+
+async def test_a_transcription_update_is_refused_in_the_documented_words(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send({"type": "session.update", "session": {"type": "transcription"}})
+        error = await wire.error()
+        words = "Passing a transcription session update event to a realtime session is not allowed."
+        assert error["message"].startswith(words)
+
+
+async def test_the_voice_is_fixed_once_the_assistant_has_spoken(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.say("Hello.")
+        await wire.send(respond())
+        await wire.turn()
+        await wire.send(update(audio={"output": {"voice": "cedar"}}))
+        assert (await wire.error())["code"] == "cannot_update_voice"
+
+
+async def test_flat_preview_fields_of_the_support_thread_are_mapped(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send(
+            update(
+                input_audio_transcription={"model": "whisper-1"},
+                turn_detection={"type": "server_vad", "silence_duration_ms": 700},
+            )
+        )
+        listening = (await wire.until("session.updated"))["session"]["audio"]["input"]
+        assert listening["transcription"]["model"] == "whisper-1"
+        assert listening["turn_detection"]["silence_duration_ms"] == 700
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime", "something-else"])
+async def test_a_model_in_an_update_changes_nothing(server: Server, model: str) -> None:
+    async with connected(server) as wire:
+        await wire.send(update(model=model))
+        assert (await wire.until("session.updated"))["session"]["model"] == "gpt-realtime"
