@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from antiphon.backends.answer_events import AnswerEvents
 from antiphon.backends.chat_stream import ChatStream, ReportedError, UnusableChat
 from antiphon.backends.endpoint_settings import EndpointSettings, misconfigured, read_settings
-from antiphon.backends.http import Answer, Endpoint
-from antiphon.backends.server_sent_events import EventStream, EventTooLong
+from antiphon.backends.http import Endpoint
 from antiphon.backends.tool_arguments import is_valid
 from antiphon.engines.llm import (
     AssistantMessage,
@@ -86,15 +86,15 @@ class OpenAILanguageModel:
             "/chat/completions", self._fields(request), max_bytes=_MAX_ANSWER_BYTES
         ) as answer:
             answer.require_type("text/event-stream")
-            events = _Events(answer)
+            events = AnswerEvents(self._endpoint, answer)
             while not stream.is_complete:
-                for event in await self._next(events):
+                for event in await events.next():
                     pieces = self._take(event, stream, events)
                     if pieces:
                         answer.progress()
                     for piece in self._admit(pieces, rules):
                         yield piece
-            await events.read_usage(stream)
+            self._take_usage(await events.rest(), stream)
         for piece in self._finish(stream, rules):
             yield piece
 
@@ -113,19 +113,9 @@ class OpenAILanguageModel:
         """Close the connections."""
         await self._endpoint.close()
 
-    async def _next(self, events: "_Events") -> list[bytes]:
-        if events.is_ended:
-            raise (
-                self._endpoint.invalid_answer("it is empty")
-                if events.is_empty
-                else self._endpoint.interrupted()
-            )
-        try:
-            return await events.next()
-        except EventTooLong:
-            raise self._endpoint.invalid_answer("a line of it does not end") from None
-
-    def _take(self, event: bytes, stream: ChatStream, events: "_Events") -> list[GenerationPiece]:
+    def _take(
+        self, event: bytes, stream: ChatStream, events: AnswerEvents
+    ) -> list[GenerationPiece]:
         try:
             return stream.take(event)
         except ReportedError as reported:
@@ -135,6 +125,12 @@ class OpenAILanguageModel:
                 # The last event has no end, so it is not what the endpoint meant to say.
                 raise self._endpoint.interrupted() from None
             raise self._endpoint.invalid_answer(f"{unusable}") from None
+
+    def _take_usage(self, events: list[bytes], stream: ChatStream) -> None:
+        """Read what follows the end of the chat; whatever else is wrong with it does not matter."""
+        with suppress(ReportedError, UnusableChat):
+            for event in events:
+                stream.take(event)
 
     def _admit(self, pieces: list[GenerationPiece], rules: "_ToolRules") -> list[GenerationPiece]:
         try:
@@ -176,31 +172,6 @@ def create(settings: Mapping[str, object]) -> OpenAILanguageModel:
         if name in _OUR_FIELDS:
             raise misconfigured(KIND, f"'extra_body.{name}' is set by the server itself")
     return OpenAILanguageModel(read)
-
-
-class _Events:
-    """The events of an answer."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.is_empty = True
-        self.is_ended = False
-        self._answer = answer
-        self._stream = EventStream()
-
-    async def next(self) -> list[bytes]:
-        """Wait for more and return the data of the events in it."""
-        piece = await self._answer.next_piece()
-        if piece is None:
-            self.is_ended = True
-            return self._stream.finish()
-        self.is_empty = False
-        return self._stream.feed(piece)
-
-    async def read_usage(self, chat: ChatStream) -> None:
-        """Read what may follow the end of the chat; whatever is wrong with it does not matter."""
-        with suppress(EventTooLong, ReportedError, UnusableChat):
-            for event in self._stream.feed(await self._answer.read_trailer()):
-                chat.take(event)
 
 
 class _ToolRules:
