@@ -100,11 +100,6 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"max_output_tokens": "x"}, "invalid_value", "session.max_output_tokens"),
     ({"audio": {"output": {"voice": "nobody"}}}, "invalid_value", "session.audio.output.voice"),
     (
-        {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}},
-        "invalid_parameter",
-        "session.audio.input.turn_detection.type",
-    ),
-    (
         {"audio": {"input": {"noise_reduction": {"type": "near_field"}}}},
         "invalid_parameter",
         "session.audio.input.noise_reduction",

@@ -29,6 +29,7 @@ from antiphon.protocol.session import (
     Tool,
     ToolChoice,
     Transcription,
+    TurnDetection,
     Voice,
 )
 
@@ -227,7 +228,7 @@ def _listen(
             "Send null, and reduce noise in the client if it is needed.",
         )
     if patch.turn_detection is not UNSET:
-        _check_turn_detection(patch.turn_detection, f"{path}.turn_detection")
+        _check_turn_detection(patch.turn_detection, f"{path}.turn_detection", offer)
     if patch.transcription is not UNSET and patch.transcription is not None:
         _check_transcription(patch.transcription, f"{path}.transcription", offer)
     return structs.replace(current, **_present(patch))
@@ -243,12 +244,14 @@ def _speak(
     return structs.replace(current, **_present(patch))
 
 
-def _check_turn_detection(detection: ServerVad | SemanticVad | None, path: str) -> None:
-    if isinstance(detection, SemanticVad):
+def _check_turn_detection(detection: TurnDetection | None, path: str, offer: SessionOffer) -> None:
+    if isinstance(detection, SemanticVad) and offer.hears != "transcript":
         raise errors.not_supported(
-            f"{path}.type", "Turn detection by meaning (semantic_vad)", 'Use type "server_vad".'
+            f"{path}.type",
+            f"Turn detection by meaning (semantic_vad) with the model '{offer.model}'",
+            'Use type "server_vad".',
         )
-    if detection is not None and detection.idle_timeout_ms is not None:
+    if isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
         raise errors.not_supported(
             f"{path}.idle_timeout_ms",
             "An idle timeout",

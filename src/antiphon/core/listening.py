@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from antiphon.audio.pcm import SAMPLE_RATE_HZ, to_float32
 from antiphon.audio.resample import resample
 from antiphon.core.commands import ScoreSpeech
-from antiphon.core.happenings import Told, TurnBegan, TurnCommitted, TurnResumed
+from antiphon.core.happenings import Guessed, Told, TurnBegan, TurnCommitted, TurnResumed
 from antiphon.core.ids import Ids
 from antiphon.core.input_audio import BYTES_PER_MS, KEPT_MS, InputAudio
 from antiphon.core.transcription import Transcriptions
@@ -19,6 +19,7 @@ from antiphon.core.turns import (
     SpeechStarted,
     SpeechStopped,
     TurnDetector,
+    padding_ms,
 )
 from antiphon.engines.stt import STT_SAMPLE_RATE_HZ
 from antiphon.engines.vad import FRAME_MS, FRAME_SAMPLES
@@ -59,7 +60,7 @@ class Listening:
     ) -> None:
         self._settings = settings
         self._audio = InputAudio(_format_name(settings))
-        self._detector = TurnDetector(_vad(settings) or ServerVad())
+        self._detector = TurnDetector(settings.turn_detection or ServerVad())
         self.transcriptions = transcriptions
         self._ids = ids
         self._jobs = jobs
@@ -83,10 +84,10 @@ class Listening:
         before, self._settings = self._settings, settings
         if settings.format != before.format:
             self._audio.configure(_format_name(settings))
-        vad, was = _vad(settings), _vad(before)
-        if vad is not None:
-            self._detector.configure(vad)
-        if (vad is None) == (was is None):
+        detection, was = settings.turn_detection, before.turn_detection
+        if detection is not None:
+            self._detector.configure(detection)
+        if (detection is None) == (was is None):
             return []
         # The turn in progress, if any, was begun under the other rule: it goes back to the buffer.
         self._detector.reset()
@@ -105,7 +106,7 @@ class Listening:
             frames = self._audio.append(audio)
         except ValueError:
             raise errors.incomplete_sample(len(audio)) from None
-        if _vad(self._settings) is None:
+        if self._settings.turn_detection is None:
             return self._take_unwatched(frames)
         if not len(frames):
             return []
@@ -118,16 +119,23 @@ class Listening:
         if not self._scoring or self._scoring[0][0] != job:
             return []
         _, end_ms, frames = self._scoring.popleft()
-        vad = _vad(self._settings)
+        detection = self._settings.turn_detection
         told: list[Told] = []
         for frame, probability in zip(frames, probabilities, strict=False):
             end_ms += FRAME_MS
-            if vad is not None and end_ms > self._ignored_until_ms:
+            if detection is not None and end_ms > self._ignored_until_ms:
                 told += self._observe(probability, end_ms, frame)
-        padding_ms = vad.prefix_padding_ms if vad is not None else 0
-        self._audio.keep_frames(padding_ms + self._audio.frames_end_ms - end_ms)
-        if vad is not None and not self._detector.is_speech:
-            self._audio.forget_before(end_ms - max(KEPT_MS, padding_ms))
+        padding = 0 if detection is None else padding_ms(detection)
+        self._audio.keep_frames(padding + self._audio.frames_end_ms - end_ms)
+        if detection is not None and not self._detector.is_speech:
+            self._audio.forget_before(end_ms - max(KEPT_MS, padding))
+        return told
+
+    def settle(self, job: int, text: str) -> list[Told]:
+        """Take the full text of a turn so far; it may decide whether the turn is over."""
+        told = self.transcriptions.settled(job, text)
+        if any(isinstance(each, Guessed) for each in told):
+            self._detector.understand(text)
         return told
 
     def fail(self, job: int) -> list[Told] | None:
@@ -258,11 +266,6 @@ class Listening:
         item_id = self._item_id
         self._forget_turn()
         return self.transcriptions.drop(item_id) if item_id is not None else []
-
-
-def _vad(settings: AudioInput) -> ServerVad | None:
-    detection = settings.turn_detection
-    return detection if isinstance(detection, ServerVad) else None
 
 
 def _format_name(settings: AudioInput) -> str:

@@ -67,7 +67,7 @@ from antiphon.protocol.server_events import (
     SessionCreated,
     SessionUpdated,
 )
-from antiphon.protocol.session import RealtimeSession, ServerVad
+from antiphon.protocol.session import RealtimeSession
 
 Input = client.ClientEvent | ShellInput
 Output = ServerEvent | Command
@@ -286,7 +286,7 @@ class Session:
         return self._listening.transcriptions.grow(grew.job, grew.text)
 
     def _settle(self, settled: TranscriptSettled) -> Iterable[Told]:
-        return self._listening.transcriptions.settled(settled.job, settled.text)
+        return self._listening.settle(settled.job, settled.text)
 
     def _fail(self, failed: JobFailed) -> Iterable[Told]:
         told = self._listening.transcriptions.fail(failed.job, failed.code, failed.message)
@@ -302,7 +302,7 @@ class Session:
     def _on_turn_began(self, _: TurnBegan) -> Iterable[Told]:
         self._turn_waits = False
         vad = self._session.audio.input.turn_detection
-        if isinstance(vad, ServerVad) and vad.interrupt_response:
+        if vad is not None and vad.interrupt_response:
             return self._dialogue.interrupt(self._now)
         return self._dialogue.responses.discard_guess()
 
@@ -312,7 +312,7 @@ class Session:
     def _on_turn_committed(self, turn: TurnCommitted) -> Iterable[Told]:
         told = self._expand(self._dialogue.commit_turn(turn))
         vad = self._session.audio.input.turn_detection
-        if turn.by == "vad" and isinstance(vad, ServerVad) and vad.create_response:
+        if turn.by == "vad" and vad is not None and vad.create_response:
             told += self._expand(self._respond_to_turn())
         else:
             told += self._expand(self._dialogue.responses.discard_guess())
@@ -328,7 +328,7 @@ class Session:
 
     def _on_guessed(self, guessed: Guessed) -> Iterable[Told]:
         vad = self._session.audio.input.turn_detection
-        answers = isinstance(vad, ServerVad) and vad.create_response
+        answers = vad is not None and vad.create_response
         planned = self._plan(ResponseParameters())
         return self._dialogue.guess(planned, guessed.text, settled=guessed.settled and answers)
 

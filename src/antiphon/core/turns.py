@@ -6,12 +6,16 @@ silent frame, 224 ms after the last one that held speech.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
+from antiphon.core.end_of_turn import FINISHED_WAIT_MS, LONGEST_WAIT_MS, seems_finished
 from antiphon.engines.vad import FRAME_MS
-from antiphon.protocol.session import ServerVad
+from antiphon.protocol.session import SemanticVad, ServerVad, TurnDetection
 
 PAUSE_MS = 96
 """Silence after which a turn is provisionally over; invisible to the client."""
+
+_SEMANTIC_PADDING_MS = 300
 
 HYSTERESIS = 0.15
 """How far below the threshold speech that goes on may fall; the beginning of speech may not."""
@@ -64,6 +68,8 @@ class Pause:
     """The user spoke and is silent now."""
 
     heard_ms: int
+    ends_after_ms: int
+    """Silence that ends the turn, all of it counted."""
 
 
 class TurnDetector:
@@ -71,7 +77,7 @@ class TurnDetector:
 
     __slots__ = ("_settings", "_state")
 
-    def __init__(self, settings: ServerVad) -> None:
+    def __init__(self, settings: TurnDetection) -> None:
         self._settings = settings
         self._state: Silence | Speech | Pause = Silence()
 
@@ -85,7 +91,7 @@ class TurnDetector:
         """Whether a turn has begun and is provisionally over."""
         return isinstance(self._state, Pause)
 
-    def configure(self, settings: ServerVad) -> None:
+    def configure(self, settings: TurnDetection) -> None:
         """Go on with other settings; a turn that has begun goes on too."""
         self._settings = settings
 
@@ -93,40 +99,65 @@ class TurnDetector:
         """Forget a turn that has begun."""
         self._state = Silence()
 
+    def understand(self, text: str) -> None:
+        """Take what was said before a pause: under `semantic_vad` it decides how long to wait."""
+        if isinstance(self._settings, SemanticVad) and isinstance(self._state, Pause):
+            eagerness = _eagerness(self._settings)
+            if seems_finished(text, eagerness):
+                self._state = Pause(self._state.heard_ms, FINISHED_WAIT_MS[eagerness])
+
     def observe(self, probability: float, end_ms: int) -> Change | None:
         """Take the speech probability of the frame that ends at ``end_ms``."""
         match self._state:
             case Silence():
-                if probability < self._settings.threshold:
+                if probability < self._threshold:
                     return None
                 self._state = Speech(heard_ms=end_ms)
                 # Spec: the start includes the padding, which may reach back
                 # past the first sample of the session; hence the clamp.
                 onset_ms = end_ms - FRAME_MS
-                return SpeechStarted(max(0, onset_ms - self._settings.prefix_padding_ms))
+                return SpeechStarted(max(0, onset_ms - padding_ms(self._settings)))
             case Speech(heard_ms):
                 if self._holds_speech(probability):
                     self._state = Speech(heard_ms=end_ms)
                     return None
                 return self._fall_silent(heard_ms, end_ms)
-            case Pause(heard_ms):
+            case Pause(heard_ms, ends_after_ms):
                 if self._holds_speech(probability):
                     self._state = Speech(heard_ms=end_ms)
                     return SpeechResumed()
-                return self._end(heard_ms, end_ms)
+                return self._end(heard_ms, end_ms, ends_after_ms)
+
+    @property
+    def _threshold(self) -> float:
+        return self._settings.threshold if isinstance(self._settings, ServerVad) else 0.5
 
     def _holds_speech(self, probability: float) -> bool:
-        return probability >= max(0.01, self._settings.threshold - HYSTERESIS)
+        return probability >= max(0.01, self._threshold - HYSTERESIS)
 
     def _fall_silent(self, heard_ms: int, end_ms: int) -> Change | None:
-        stopped = self._end(heard_ms, end_ms)
+        ends_after_ms = (
+            self._settings.silence_duration_ms
+            if isinstance(self._settings, ServerVad)
+            else LONGEST_WAIT_MS[_eagerness(self._settings)]
+        )
+        stopped = self._end(heard_ms, end_ms, ends_after_ms)
         if stopped is not None or end_ms - heard_ms < PAUSE_MS:
             return stopped
-        self._state = Pause(heard_ms)
+        self._state = Pause(heard_ms, ends_after_ms)
         return SpeechPaused()
 
-    def _end(self, heard_ms: int, end_ms: int) -> SpeechStopped | None:
-        if end_ms - heard_ms < self._settings.silence_duration_ms:
+    def _end(self, heard_ms: int, end_ms: int, ends_after_ms: int) -> SpeechStopped | None:
+        if end_ms - heard_ms < ends_after_ms:
             return None
         self._state = Silence()
         return SpeechStopped(end_ms)
+
+
+def padding_ms(settings: TurnDetection) -> int:
+    """Return how much audio from before the first speech belongs to a turn."""
+    return settings.prefix_padding_ms if isinstance(settings, ServerVad) else _SEMANTIC_PADDING_MS
+
+
+def _eagerness(settings: SemanticVad) -> Literal["low", "medium", "high"]:
+    return "medium" if settings.eagerness == "auto" else settings.eagerness
