@@ -48,7 +48,10 @@ def main(title: str, measure: Callable[[], Sequence[Figure]]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     as_json: bool = parser.parse_args().json
     if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
-        print("Set OPENBLAS_NUM_THREADS=1, as the server does, and run again.", file=sys.stderr)
+        print(
+            "Set OPENBLAS_NUM_THREADS=1: small products lose to the start of threads.",
+            file=sys.stderr,
+        )
         return 2
     figures = measure()
     if as_json:

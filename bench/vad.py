@@ -6,7 +6,7 @@ Run: ``OPENBLAS_NUM_THREADS=1 python bench/vad.py [--json]``. "64 x 3" are three
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -30,7 +30,7 @@ def frames() -> NDArray[np.float32]:
 
 
 def official() -> Any:
-    options: Any = onnxruntime.SessionOptions()
+    options = cast("Any", onnxruntime).SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(MODEL, options, providers=["CPUExecutionProvider"])
 
