@@ -1,6 +1,5 @@
 """`antiphon models`: fetch, list and verify the weights of the embedded engines."""
 
-import json
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -8,16 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from antiphon import config, weights
+from antiphon.cli.output import COULD_NOT_RUN, FINDINGS, fail, say, show, show_json
 from antiphon.weights.cache import Cache, default_root
 from antiphon.weights.progress import shown
 
 _MIB = 1024 * 1024
-_FAILED = 1
-_COULD_NOT_RUN = 2
 _INTERRUPTED = 130
 _ORIGINS: Mapping[str, str] = {
     "cache": "already there",
@@ -65,10 +61,10 @@ def pull(
                 report=report,
             )
     if as_json:
-        _print_json([asdict(each) for each in fetched])
+        show_json([asdict(each) for each in fetched])
         return
     for each in fetched:
-        typer.echo(f"{each.artifact}: {_ORIGINS[each.origin]}")
+        show(f"{each.artifact}: {_ORIGINS[each.origin]}")
 
 
 @app.command(name="list")
@@ -77,8 +73,12 @@ def list_artifacts(as_json: AsJson = False) -> None:
     cache = Cache(default_root())
     rows = [_described(each, cache) for each in weights.ARTIFACTS.values()]
     if as_json:
-        _print_json(rows)
+        show_json(rows)
         return
+    # Loading it takes longer than the rest of the command.
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("artifact", "what it is", "MiB", "licence", "profiles", "here", box=None)
     for row, artifact in zip(rows, weights.ARTIFACTS.values(), strict=True):
         size = f"{artifact.size_bytes / _MIB:.0f}"
@@ -86,7 +86,7 @@ def list_artifacts(as_json: AsJson = False) -> None:
         here = str(row["here"])
         table.add_row(artifact.name, artifact.title, size, artifact.licence, profiles, here)
     Console().print(table)
-    typer.echo(f"\nCache: {cache.root}")
+    show(f"\nCache: {cache.root}")
 
 
 @app.command()
@@ -98,14 +98,14 @@ def verify(names: Names = None, profile: Profile = None, as_json: AsJson = False
     with _failures_explained(), shown() as report:
         checked = weights.verify(_chosen(names, profile) or _present(), report=report)
     if as_json:
-        _print_json([asdict(each) for each in checked])
+        show_json([asdict(each) for each in checked])
     else:
         for each in checked:
-            typer.echo(f"{each.artifact}/{each.file}: {each.state}")
+            show(f"{each.artifact}/{each.file}: {each.state}")
     bad = list(dict.fromkeys(each.artifact for each in checked if each.state != "right"))
     if bad:
-        typer.echo(f"Run `antiphon models pull {' '.join(bad)}` to repair this.", err=True)
-        raise typer.Exit(_FAILED)
+        say(f"Run `antiphon models pull {' '.join(bad)}` to repair this.")
+        raise typer.Exit(FINDINGS)
 
 
 def _chosen(names: list[str] | None, profile: str | None) -> tuple[str, ...]:
@@ -146,24 +146,16 @@ def _profiles(artifact: str) -> list[str]:
     return [name for name, artifacts in weights.PROFILES.items() if artifact in artifacts]
 
 
-def _print_json(rows: list[dict[str, object]]) -> None:
-    typer.echo(json.dumps(rows, indent=2))
-
-
 @contextmanager
 def _failures_explained() -> Generator[None]:
     try:
         yield
     except (weights.UnknownWeightsError, config.SettingsError) as mistake:
-        typer.echo(str(mistake), err=True)
-        raise typer.Exit(_COULD_NOT_RUN) from mistake
+        fail(str(mistake))
+        raise typer.Exit(COULD_NOT_RUN) from mistake
     except weights.WeightsError as failure:
-        typer.echo(str(failure), err=True)
-        raise typer.Exit(_FAILED) from failure
+        fail(str(failure))
+        raise typer.Exit(FINDINGS) from failure
     except KeyboardInterrupt as interruption:
-        typer.echo("Interrupted. The same command goes on from here.", err=True)
+        say("Interrupted. The same command goes on from here.")
         raise typer.Exit(_INTERRUPTED) from interruption
-
-
-if __name__ == "__main__":
-    app()

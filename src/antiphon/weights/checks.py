@@ -29,19 +29,20 @@ def check_artifact(artifact: Artifact, cache: Cache, report: Report) -> list[Che
     def on_wait() -> None:
         report.say(artifact.name, "another process is fetching it; waiting for that one")
 
-    report.begin(artifact.name, "hashing", artifact.size_bytes)
     found: list[Checked] = []
     hashed_bytes = 0
-    with cache.lock(artifact, Event(), _LOCK_S, on_wait):
-        for file in artifact.files:
-            there = (cache.directory(artifact) / file.name).exists()
-            right = cache.recheck(artifact, file)
-            found.append(Checked(artifact.name, file.name, _state(there, right)))
-            hashed_bytes += file.size_bytes
-            report.advance(artifact.name, hashed_bytes)
-    report.end(
-        artifact.name, "verified" if all(each.state == "right" for each in found) else "failed"
-    )
+    report.begin(artifact.name, "hashing", artifact.size_bytes)
+    try:
+        with cache.lock(artifact, Event(), _LOCK_S, on_wait):
+            for file in artifact.files:
+                there = (cache.directory(artifact) / file.name).exists()
+                right = cache.recheck(artifact, file)
+                found.append(Checked(artifact.name, file.name, _state(there, right)))
+                hashed_bytes += file.size_bytes
+                report.advance(artifact.name, hashed_bytes)
+    finally:
+        right = len(found) == len(artifact.files) and all(each.state == "right" for each in found)
+        report.end(artifact.name, "verified" if right else "failed")
     return found
 
 

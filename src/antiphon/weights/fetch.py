@@ -130,14 +130,17 @@ class _Run:
         if not sources:
             return "cache"
         order.report.begin(order.artifact.name, "fetching", order.artifact.size_bytes)
-        origin, reasons = self._ask(order, sources)
-        if order.missing:
-            order.report.end(order.artifact.name, "failed")
-            if self.wishes.offline:
-                return origin
+        outcome = "failed"
+        try:
+            origin, reasons = self._ask(order, sources)
+            if not order.missing:
+                outcome = "done"
+        finally:
+            order.report.end(order.artifact.name, outcome)
+        if outcome == "done":
+            self.wishes.cache.close_workshop(order.artifact)
+        elif not self.wishes.offline:
             raise WeightsUnavailableError(order.artifact.name, reasons)
-        self.wishes.cache.close_workshop(order.artifact)
-        order.report.end(order.artifact.name, "done")
         return origin
 
     def _ask(

@@ -83,42 +83,59 @@ class Lines:
 
 
 class Bars:
-    """Draws a bar for each artifact in a terminal."""
+    """Draws a bar for each artifact in a terminal, as long as any is under way."""
 
-    def __init__(self, progress: "Progress") -> None:
-        self._progress = progress
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._lock = Lock()
 
     def begin(self, artifact: str, doing: str, total_bytes: int) -> None:
         """Add a bar."""
-        self._tasks[artifact] = self._progress.add_task(artifact, total=total_bytes, words=doing)
+        with self._lock:
+            if self._progress is None:
+                self._progress = _drawn_on(self._stream)
+                self._progress.start()
+            self._tasks[artifact] = self._progress.add_task(
+                artifact, total=total_bytes, words=doing
+            )
 
     def advance(self, artifact: str, held_bytes: int) -> None:
         """Lengthen a bar."""
-        if (task := self._tasks.get(artifact)) is not None:
-            self._progress.update(task, completed=held_bytes)
+        with self._lock:
+            if self._progress is not None and artifact in self._tasks:
+                self._progress.update(self._tasks[artifact], completed=held_bytes)
 
     def say(self, artifact: str, words: str) -> None:
         """Write the words above the bars."""
-        self._progress.console.print(
-            f"{artifact}: {words}", style="dim", markup=False, highlight=False
-        )
+        with self._lock:
+            if self._progress is None:
+                print(f"{artifact}: {words}", file=self._stream, flush=True)
+            else:
+                line = f"{artifact}: {words}"
+                self._progress.console.print(line, markup=False, highlight=False, style="dim")
 
     def end(self, artifact: str, words: str) -> None:
-        """Write beside a bar how it ended."""
-        if (task := self._tasks.get(artifact)) is not None:
+        """Write beside a bar how it ended; the last one leaves the terminal to others."""
+        with self._lock:
+            task = self._tasks.pop(artifact, None)
+            if self._progress is None or task is None:
+                return
             self._progress.update(task, words=words)
-        else:
-            self.say(artifact, words)
+            if not self._tasks:
+                self._progress.stop()
+                self._progress = None
+
+    def close(self) -> None:
+        """Leave the terminal to others, whatever is under way."""
+        with self._lock:
+            if self._progress is not None:
+                self._progress.stop()
+                self._progress = None
 
 
-@contextmanager
-def shown(to: TextIO | None = None) -> Generator[Report]:
-    """Report on a stream, as suits it; standard error unless told otherwise."""
-    stream: TextIO = sys.stderr if to is None else to
-    if not stream.isatty():
-        yield Lines(stream)
-        return
+def _drawn_on(stream: TextIO) -> "Progress":
     # Loading it takes longer than a start that has nothing to fetch.
     from rich.console import Console
     from rich.progress import (
@@ -130,13 +147,28 @@ def shown(to: TextIO | None = None) -> Generator[Report]:
         TransferSpeedColumn,
     )
 
-    columns = (
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[words]}"),
+        console=Console(file=stream),
+        # Results go to standard output while bars are drawn on standard error.
+        redirect_stdout=False,
     )
-    with Progress(*columns, console=Console(file=stream)) as progress:
-        yield Bars(progress)
+
+
+@contextmanager
+def shown(to: TextIO | None = None) -> Generator[Report]:
+    """Report on a stream, as suits it; standard error unless told otherwise."""
+    stream: TextIO = sys.stderr if to is None else to
+    if not stream.isatty():
+        yield Lines(stream)
+        return
+    bars = Bars(stream)
+    try:
+        yield bars
+    finally:
+        bars.close()
