@@ -1,7 +1,7 @@
 """Whether what was said sounds finished: the text check behind turn detection by meaning.
 
-A person who says "I would like to" and pauses goes on. The check looks at the end of the
-transcript: a word that needs another after it, or no closing punctuation, means that more is to come.
+A person who says "I would like to" and pauses goes on. The check looks at how the transcript ends:
+a word that needs another after it, or no closing punctuation, means that more is to come.
 """
 
 from typing import Literal
