@@ -46,6 +46,9 @@ _RESERVED_TOKENS = 1_024
 """What a context leaves free for the answer when no maximum is asked for."""
 
 
+Followed = Heard | HearingFailed | Transcribed | ItemOpened | ItemClosed | ResponseEnded
+
+
 class Dialogue:
     """Items and responses, kept consistent with each other."""
 
@@ -126,12 +129,12 @@ class Dialogue:
         self.conversation.remove(item_id)
         return [ItemDropped(item_id), *self.responses.discard_guess()]
 
-    def hear(self, heard: Heard, now: float) -> list[Told]:
+    def _hear(self, heard: Heard, now: float) -> list[Told]:
         """Note what the responder knows of a spoken item; responses may have waited for it."""
         self._learn(heard.item_id, heard.text)
-        return self.start_ready(now)
+        return self._start_ready(now)
 
-    def miss(self, failed: HearingFailed, now: float) -> list[Told]:
+    def _miss(self, failed: HearingFailed, now: float) -> list[Told]:
         """Fail the responses that waited for speech which nobody could transcribe."""
         self._learn(failed.item_id, "")
         told: list[Told] = []
@@ -140,7 +143,7 @@ class Dialogue:
                 told += response.end(failure(failed.code, failed.message), now)
         return told
 
-    def fill_transcript(self, transcribed: Transcribed) -> list[Told]:
+    def _fill_transcript(self, transcribed: Transcribed) -> list[Told]:
         """Store a transcript in the item that it belongs to."""
         entry = self.conversation.find(transcribed.item_id)
         if entry is not None:
@@ -148,6 +151,22 @@ class Dialogue:
         return []
 
     # Responses
+
+    def follow(self, happening: Followed, now: float) -> list[Told]:
+        """Return what follows from something that was found out, or that a response tells."""
+        match happening:
+            case Heard():
+                return self._hear(happening, now)
+            case HearingFailed():
+                return self._miss(happening, now)
+            case Transcribed():
+                return self._fill_transcript(happening)
+            case ItemOpened():
+                return self._open_item(happening)
+            case ItemClosed():
+                return self._close_item(happening)
+            case ResponseEnded():
+                return self._end_response(happening, now)
 
     def respond(self, planned: ResponsePlan, read: list[Entry] | None, now: float) -> list[Told]:
         """Announce a response and have it made as soon as everything it reads is known.
@@ -165,9 +184,9 @@ class Dialogue:
         ids = tuple(entry.id for entry in entries)
         response = Response(planned, self.conversation_id, ids, self._ids, now)
         self.responses.add(response)
-        return [response.announce(), *told, *self.start_ready(now)]
+        return [response.announce(), *told, *self._start_ready(now)]
 
-    def start_ready(self, now: float) -> list[Told]:
+    def _start_ready(self, now: float) -> list[Told]:
         """Start the responses that wait for nothing any more."""
         told: list[Told] = []
         for response in self.responses:
@@ -219,7 +238,7 @@ class Dialogue:
 
     # What responses tell
 
-    def open_item(self, opened: ItemOpened) -> list[Told]:
+    def _open_item(self, opened: ItemOpened) -> list[Told]:
         """Tell of an item that a response began, and let it take its place."""
         item = opened.item
         told: list[Told] = [
@@ -239,7 +258,7 @@ class Dialogue:
             )
         return told
 
-    def close_item(self, closed: ItemClosed) -> list[Told]:
+    def _close_item(self, closed: ItemClosed) -> list[Told]:
         """Tell of an item that a response has finished."""
         item = closed.item
         item_id = str(item.id)
@@ -265,7 +284,7 @@ class Dialogue:
         )
         return told
 
-    def end_response(self, ended: ResponseEnded, now: float) -> list[Told]:
+    def _end_response(self, ended: ResponseEnded, now: float) -> list[Told]:
         """Forget a response that has said its `response.done`."""
         self.responses.remove(ended.response_id)
         kept = {item_id for response in self.responses for item_id in response.entry_ids}

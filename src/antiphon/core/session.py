@@ -18,7 +18,7 @@ from antiphon.core.configuration import (
     update,
 )
 from antiphon.core.conversation import Entry
-from antiphon.core.dialogue import Dialogue
+from antiphon.core.dialogue import Dialogue, Followed
 from antiphon.core.entries import entry_of, with_sound
 from antiphon.core.happenings import (
     Guessed,
@@ -332,14 +332,8 @@ class Session:
         planned = self._plan(ResponseParameters())
         return self._dialogue.guess(planned, guessed.text, settled=guessed.settled and answers)
 
-    def _on_heard(self, heard: Heard) -> Iterable[Told]:
-        return self._dialogue.hear(heard, self._now)
-
-    def _on_hearing_failed(self, failed: HearingFailed) -> Iterable[Told]:
-        return self._dialogue.miss(failed, self._now)
-
-    def _on_transcribed(self, transcribed: Transcribed) -> Iterable[Told]:
-        return self._dialogue.fill_transcript(transcribed)
+    def _on_found(self, happening: Followed) -> Iterable[Told]:
+        return self._dialogue.follow(happening, self._now)
 
     def _on_speech_arrived(self, arrived: SpeechArrived) -> Iterable[Told]:
         return self._listening.hear(arrived.item_id, arrived.audio, self._now)
@@ -347,14 +341,8 @@ class Session:
     def _on_item_dropped(self, dropped: ItemDropped) -> Iterable[Told]:
         return self._listening.transcriptions.drop(dropped.item_id)
 
-    def _on_item_opened(self, opened: ItemOpened) -> Iterable[Told]:
-        return self._dialogue.open_item(opened)
-
-    def _on_item_closed(self, closed: ItemClosed) -> Iterable[Told]:
-        return self._dialogue.close_item(closed)
-
     def _on_response_ended(self, ended: ResponseEnded) -> Iterable[Told]:
-        told = self._expand(self._dialogue.end_response(ended, self._now))
+        told = self._expand(self._dialogue.follow(ended, self._now))
         if self._closing:
             return told
         if self._turn_waits and self._dialogue.responses.active is None:
@@ -408,12 +396,12 @@ class Session:
         TurnResumed: _on_turn_resumed,
         TurnCommitted: _on_turn_committed,
         Guessed: _on_guessed,
-        Heard: _on_heard,
-        HearingFailed: _on_hearing_failed,
-        Transcribed: _on_transcribed,
+        Heard: _on_found,
+        HearingFailed: _on_found,
+        Transcribed: _on_found,
         SpeechArrived: _on_speech_arrived,
         ItemDropped: _on_item_dropped,
-        ItemOpened: _on_item_opened,
-        ItemClosed: _on_item_closed,
+        ItemOpened: _on_found,
+        ItemClosed: _on_found,
         ResponseEnded: _on_response_ended,
     }
