@@ -60,19 +60,19 @@ PROFILES: Mapping[ProfileName, Mapping[Stage, EngineSettings]] = {
     "test": {
         "vad": _engine("silero"),
         "stt": _engine("moonshine-tiny"),
-        "llm": _engine("llama", model="smollm2-135m"),
+        "llm": _engine("llama", artifact="smollm2-135m"),
         "tts": _engine("hibari", all_voices=True),
     },
     "small": {
         "vad": _engine("silero"),
         "stt": _engine("moonshine-tiny"),
-        "llm": _engine("llama", model="qwen2.5-coder-0.5b"),
+        "llm": _engine("llama", artifact="qwen2.5-coder-0.5b"),
         "tts": _engine("hibari", all_voices=True),
     },
     "default": {
         "vad": _engine("silero"),
         "stt": _engine("moonshine-base"),
-        "llm": _engine("llama", model="qwen2.5-coder-1.5b"),
+        "llm": _engine("llama", artifact="qwen2.5-coder-1.5b"),
         "tts": _engine("kokoro", fast_marin=True),
     },
 }
