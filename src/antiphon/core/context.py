@@ -40,6 +40,8 @@ class Context:
     """The turns of one response and what they weigh."""
 
     turns: tuple[Turn, ...]
+    text_tokens: int
+    """Roughly how many tokens the text of the turns takes."""
     audio_tokens: int
     """Tokens of the user's speech among them, by the documented rule."""
     spoken_text_tokens: int
@@ -54,15 +56,16 @@ def text_tokens(text: str) -> int:
 def read(entries: Iterable[Entry], *, as_audio: bool) -> Context:
     """Turn entries into what a responder reads; speech as audio, or as what was heard."""
     turns: list[Turn] = []
-    audio_tokens = spoken = 0
+    written = audio_tokens = spoken = 0
     for entry in entries:
         turn = _turn(entry, as_audio=as_audio)
         if turn is not None:
             turns.append(turn)
+            written += _text_weight(turn)
         if entry.is_spoken_by_user:
             audio_tokens += sum(len(sound) for sound in entry.audio) // AUDIO_INPUT_BYTES_PER_TOKEN
             spoken += text_tokens(entry.heard or "")
-    return Context(tuple(turns), audio_tokens, spoken)
+    return Context(tuple(turns), written, audio_tokens, spoken)
 
 
 def fit(turns: Sequence[Turn], truncation: Truncation, budget_tokens: int) -> tuple[Turn, ...]:
@@ -101,9 +104,9 @@ def _turn(entry: Entry, *, as_audio: bool) -> Turn | None:
         case MessageItem(role="system"):
             return SystemTurn(_written(entry.item))
         case MessageItem(role="user"):
-            if as_audio:
-                return UserTurn(_written(entry.item), b"".join(entry.audio))
-            return UserTurn(_heard_by_responder(entry, entry.item))
+            sound = b"".join(entry.audio) if as_audio else b""
+            # Speech that came as a transcript alone can be read, not heard.
+            return UserTurn(_written(entry.item) if sound else _heard(entry, entry.item), sound)
         case MessageItem():
             text = _heard_by_user(entry, entry.item)
             return AssistantTurn(text) if text else None
@@ -120,7 +123,7 @@ def _written(item: MessageItem) -> str:
     return "\n".join(part.text for part in item.content if isinstance(part, InputText))
 
 
-def _heard_by_responder(entry: Entry, item: MessageItem) -> str:
+def _heard(entry: Entry, item: MessageItem) -> str:
     texts: list[str] = []
     speech = entry.heard
     for part in item.content:
@@ -145,13 +148,13 @@ def _heard_by_user(entry: Entry, item: MessageItem) -> str:
 
 
 def _weight(turn: Turn) -> int:
+    spoken = len(turn.audio) // AUDIO_INPUT_BYTES_PER_TOKEN if isinstance(turn, UserTurn) else 0
+    return _text_weight(turn) + spoken
+
+
+def _text_weight(turn: Turn) -> int:
     match turn:
-        case UserTurn(text, audio):
-            spoken = len(audio) // AUDIO_INPUT_BYTES_PER_TOKEN
-            return _TOKENS_PER_TURN + text_tokens(text) + spoken
-        case SystemTurn(text) | AssistantTurn(text):
+        case UserTurn(text) | SystemTurn(text) | AssistantTurn(text) | ResultTurn(_, text):
             return _TOKENS_PER_TURN + text_tokens(text)
         case CallTurn(_, name, arguments):
             return _TOKENS_PER_TURN + text_tokens(name) + text_tokens(arguments)
-        case ResultTurn(_, output):
-            return _TOKENS_PER_TURN + text_tokens(output)

@@ -100,7 +100,7 @@ class ItemClosed:
     output_index: int
     item: Item
     audio: bytes = b""
-    """PCM16 mono 24 kHz, as far as it was made."""
+    """PCM16 mono 24 kHz, as far as it was sent."""
     clauses: tuple[Clause, ...] = ()
     """The words of the sound and where they are."""
     heard_ms: int | None = None

@@ -15,9 +15,7 @@ from antiphon.audio.stretch import Stretcher
 _BYTES_PER_MS = SAMPLE_RATE_HZ * BYTES_PER_SAMPLE // 1000
 _BYTES_PER_TOKEN = _BYTES_PER_MS * 50
 
-DropReason = Literal[
-    "turn_detected", "client_cancelled", "max_output_tokens", "content_filter", "failed"
-]
+DropReason = Literal["turn_detected", "client_cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,7 @@ class OutputAudio:
         "_cutter",
         "_encoder",
         "_first_at",
+        "_is_whole",
         "_longest_gap_s",
         "_made",
         "_plays_until",
@@ -74,14 +73,15 @@ class OutputAudio:
         self._made = bytearray()
         self._clauses: list[tuple[int, str]] = []
         self._sent_bytes = 0
+        self._is_whole = False
         self._first_at: float | None = None
         self._plays_until = 0.0
         self._longest_gap_s = 0.0
 
     @property
-    def made(self) -> bytes:
-        """All sound made so far: PCM16 mono 24 kHz."""
-        return bytes(self._made)
+    def sent(self) -> bytes:
+        """The sound sent so far, as PCM16 mono 24 kHz whatever it was sent as."""
+        return bytes(self._made[: self._sent_samples * BYTES_PER_SAMPLE])
 
     @property
     def made_ms(self) -> int:
@@ -103,7 +103,7 @@ class OutputAudio:
         return self._send(self._cutter.push(self._encoder.push(pcm)), now)
 
     def flush(self, now: float) -> list[bytes]:
-        """End the sound and return the chunks that are left."""
+        """End the sound and return the chunks that are left: now all that was made is sent."""
         chunks: list[bytes] = []
         if self._stretcher is not None:
             tail = to_pcm16(self._stretcher.flush())
@@ -111,13 +111,14 @@ class OutputAudio:
             chunks += self._send(self._cutter.push(self._encoder.push(tail)), now)
         chunks += self._send(self._cutter.push(self._encoder.flush()), now)
         rest = self._cutter.flush()
+        self._is_whole = True
         return chunks + (self._send([rest], now) if rest else [])
 
     def played_ms(self, now: float) -> int:
         """Estimate how much of the sound the client has played."""
-        sent_ms = self._sent_bytes * 1000 // self._rate
+        sent_ms = self._sent_samples * 1000 // SAMPLE_RATE_HZ
         unplayed_ms = max(0.0, self._plays_until - now) * 1000
-        return max(0, min(self.made_ms, int(sent_ms - unplayed_ms)))
+        return max(0, int(sent_ms - unplayed_ms))
 
     @property
     def clauses(self) -> tuple[Clause, ...]:
@@ -132,11 +133,8 @@ class OutputAudio:
     def account(
         self, response_id: str, status: str, why: DropReason | None, started_at: float, now: float
     ) -> AudioLedger:
-        """Return the ledger at the end of the response; ``why`` None: everything was sent."""
-        made = len(self._made) // BYTES_PER_SAMPLE
-        sent = min(made, self._sent_bytes * SAMPLE_RATE_HZ // self._rate)
-        if why is None:
-            sent = made
+        """Return the ledger at the end of the response; ``why``: who stopped the sound, if any."""
+        made, sent = len(self._made) // BYTES_PER_SAMPLE, self._sent_samples
         return AudioLedger(
             response_id=response_id,
             status=status,
@@ -148,6 +146,13 @@ class OutputAudio:
             first_audio_s=None if self._first_at is None else self._first_at - started_at,
             longest_gap_s=self._longest_gap_s,
         )
+
+    @property
+    def _sent_samples(self) -> int:
+        made = len(self._made) // BYTES_PER_SAMPLE
+        if self._is_whole:
+            return made
+        return min(made, self._sent_bytes * SAMPLE_RATE_HZ // self._rate)
 
     def _send(self, chunks: list[bytes], now: float) -> list[bytes]:
         size = sum(len(chunk) for chunk in chunks)

@@ -8,10 +8,9 @@ from msgspec import UNSET
 from antiphon.core.context import Context, text_tokens
 from antiphon.core.happenings import ItemClosed, ResponseEnded, Told
 from antiphon.core.ids import Ids
-from antiphon.core.messages import SpokenMessage, WrittenMessage
 from antiphon.core.output_audio import AudioLedger, DropReason, OutputAudio
+from antiphon.core.output_items import FunctionCall, SpokenMessage, WrittenMessage
 from antiphon.core.plan import ResponsePlan
-from antiphon.core.tools import FunctionCall
 from antiphon.engines.llm import NO_TOKENS, TokenUsage
 from antiphon.engines.responder import (
     FunctionCallArguments,
@@ -45,15 +44,17 @@ class Ending:
     """How a response ends."""
 
     status: Literal["completed", "cancelled", "incomplete", "failed"]
-    reason: (
-        Literal["turn_detected", "client_cancelled", "max_output_tokens", "content_filter"] | None
-    ) = None
+    reason: DropReason | Literal["max_output_tokens", "content_filter"] | None = None
     error: FailureError | None = None
 
     @property
-    def drops(self) -> DropReason | None:
-        """Why sound that was made may not be sent."""
-        return None if self.status == "completed" else self.reason or "failed"
+    def cuts_off(self) -> DropReason | None:
+        """Who does not want the rest of the sound, if anybody."""
+        match self.reason:
+            case "turn_detected" | "client_cancelled":
+                return self.reason
+            case _:
+                return None
 
 
 COMPLETED = Ending("completed")
@@ -115,7 +116,7 @@ class Response:
         self.has_ended = False
         self._ids = ids
         self._conversation_id = conversation_id if plan.in_conversation else None
-        self._context = Context((), 0, 0)
+        self._context = Context((), 0, 0, 0)
         self._progress = _Progress()
         self._started_at = now
 
@@ -147,20 +148,19 @@ class Response:
         self.heard_at = now
         match piece:
             case WrittenText(text, tokens):
-                return self._count(tokens) + self._write(text)
+                self._progress.tokens += tokens
+                return self._write(text)
             case SpokenText(text, tokens):
-                return self._count(tokens) + self._say(text)
+                self._progress.tokens += tokens
+                return self._say(text)
             case SpokenAudio(pcm, clause):
-                told = self._spoken()
-                message = self._progress.message
-                if isinstance(message, SpokenMessage):
-                    told += message.sound(pcm, clause, now)
-                return told
+                return self._sound(pcm, clause, now)
             case FunctionCallStarted(name):
                 return self._close_call(now) + self._open_call(name)
             case FunctionCallArguments(delta, tokens):
+                self._progress.tokens += tokens
                 call = self._progress.call
-                return self._count(tokens) + (call.write(delta) if call is not None else [])
+                return call.write(delta) if call is not None else []
             case ResponseFinished(reason, usage):
                 self._progress.usage = usage
                 return self.end(self._ending(reason), now)
@@ -176,6 +176,8 @@ class Response:
         """Close whatever is open and say `response.done`."""
         self.has_ended = True
         progress = self._progress
+        if ending.cuts_off and isinstance(progress.message, SpokenMessage):
+            progress.message.cut_off()
         told: list[Told] = []
         status: Literal["completed", "incomplete"] = (
             "completed" if ending.status == "completed" else "incomplete"
@@ -183,14 +185,15 @@ class Response:
         for item in progress.items:
             if item.output_index not in progress.closed:
                 told += self._close(item, status, now)
-        usage = Usage() if ending.status == "failed" else self._usage()
+        usage = Usage() if ending.status == "failed" or self.job is None else self._usage()
+        ledger = self._ledger(ending, now)
+        assert ending.status != "completed" or ledger.dropped_samples == 0, ledger  # noqa: S101
         told.append(
             ResponseDone(
                 event_id=self._ids.event(),
                 response=self._resource(ending.status, _details(ending), usage),
             )
         )
-        ledger = self._ledger(ending, now)
         return [*told, ResponseEnded(self.id, ledger, usage.total_tokens)]
 
     def _ending(self, reason: Literal["stop", "length", "content_filter"]) -> Ending:
@@ -211,25 +214,27 @@ class Response:
     def _write(self, text: str) -> list[Told]:
         told: list[Told] = []
         if self._progress.message is None:
-            message = WrittenMessage(self._ids, self.id, self._ids.item(), self._next_index())
-            told += self._open(message)
+            told += self._open(WrittenMessage(self._ids, self.id, len(self._progress.items)))
         written = self._progress.message
         return told + (written.write(text) if isinstance(written, WrittenMessage) else [])
 
     def _say(self, text: str) -> list[Told]:
-        told = self._spoken()
+        told = self._open_spoken()
         spoken = self._progress.message
         return told + (spoken.say(text) if isinstance(spoken, SpokenMessage) else [])
 
-    def _spoken(self) -> list[Told]:
-        """Open the spoken message unless one is open."""
+    def _sound(self, pcm: bytes, clause: str, now: float) -> list[Told]:
+        told = self._open_spoken()
+        spoken = self._progress.message
+        return told + (spoken.sound(pcm, clause, now) if isinstance(spoken, SpokenMessage) else [])
+
+    def _open_spoken(self) -> list[Told]:
+        """Open the spoken message unless a message is open."""
         if self._progress.message is not None:
             return []
-        name = str(self.plan.format.__struct_config__.tag)
-        audio = OutputAudio(name, self.plan.speed)
-        return self._open(
-            SpokenMessage(self._ids, self.id, self._ids.item(), self._next_index(), audio)
-        )
+        audio = OutputAudio(str(self.plan.format.__struct_config__.tag), self.plan.speed)
+        index = len(self._progress.items)
+        return self._open(SpokenMessage(self._ids, self.id, index, audio))
 
     def _open(self, message: SpokenMessage | WrittenMessage) -> list[Told]:
         self._progress.message = message
@@ -237,7 +242,7 @@ class Response:
         return message.open()
 
     def _open_call(self, name: str) -> list[Told]:
-        call = FunctionCall(self._ids, self.id, self._ids.item(), self._next_index(), name)
+        call = FunctionCall(self._ids, self.id, len(self._progress.items), name)
         self._progress.call = call
         self._progress.items.append(call)
         return call.open()
@@ -255,13 +260,6 @@ class Response:
                 self._progress.closed[item.output_index] = each.item
         return told
 
-    def _next_index(self) -> int:
-        return len(self._progress.items)
-
-    def _count(self, tokens: int) -> list[Told]:
-        self._progress.tokens += tokens
-        return []
-
     def _audio_tokens(self) -> int:
         message = self._progress.message
         return message.audio.tokens if isinstance(message, SpokenMessage) else 0
@@ -269,10 +267,8 @@ class Response:
     def _usage(self) -> Usage:
         """Count by modality: what was said counts as sound, the rest as the model counted it."""
         spent, context = self._progress.usage, self._context
-        written = spent.prompt - context.spoken_text_tokens
-        if not spent.prompt:
-            written = text_tokens(self.plan.instructions)
-        text_in = max(0, written)
+        read = spent.prompt or text_tokens(self.plan.instructions) + context.text_tokens
+        text_in = max(0, read - context.spoken_text_tokens)
         text_out = spent.completion or self._progress.tokens
         audio_in, audio_out = context.audio_tokens, self._audio_tokens()
         cached = min(spent.cached, text_in)
@@ -292,9 +288,8 @@ class Response:
     def _ledger(self, ending: Ending, now: float) -> AudioLedger:
         message = self._progress.message
         if isinstance(message, SpokenMessage):
-            return message.audio.account(
-                self.id, ending.status, ending.drops, self._started_at, now
-            )
+            audio, why = message.audio, ending.cuts_off
+            return audio.account(self.id, ending.status, why, self._started_at, now)
         return AudioLedger(self.id, ending.status)
 
     def _resource(
