@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from antiphon import __version__
-from antiphon.cli import cert, configuration, keys, models, serve
+from antiphon.cli import cert, configuration, keys, models, serve, talk
 from antiphon.cli.output import COULD_NOT_RUN, fail, show
 from antiphon.protocol.errors import AntiphonError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("talk")(talk.talk)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(configuration.app, name="config")
