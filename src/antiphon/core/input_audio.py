@@ -9,9 +9,11 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.audio.formats import FORMATS, InputDecoder
+from antiphon.audio.formats import FORMATS, Decoded, InputDecoder
 from antiphon.audio.framing import FrameCutter
-from antiphon.audio.pcm import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
+from antiphon.audio.pcm import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, to_float32
+from antiphon.audio.resample import resample
+from antiphon.engines.stt import STT_SAMPLE_RATE_HZ
 from antiphon.engines.vad import FRAME_MS, FRAME_SAMPLES
 
 BYTES_PER_MS = SAMPLE_RATE_HZ * BYTES_PER_SAMPLE // 1000
@@ -25,45 +27,55 @@ Frames = NDArray[np.float32]
 class InputAudio:
     """The audio between the last commit and now."""
 
-    __slots__ = ("_buffer", "_cutter", "_decoder", "_end_bytes", "_frames", "_frames_end_ms")
+    __slots__ = (
+        "_buffer",
+        "_cutter",
+        "_decoder",
+        "_due_bytes",
+        "_end_bytes",
+        "_format",
+        "_frames",
+        "_frames_end_ms",
+    )
 
     def __init__(self, format_name: str) -> None:
+        self._format = FORMATS[format_name]
         self._decoder = InputDecoder(format_name)
         self._cutter = FrameCutter(FRAME_SAMPLES)
         self._buffer = bytearray()
         self._end_bytes = 0
+        self._due_bytes = 0
         self._frames: deque[Frames] = deque()
         self._frames_end_ms = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is buffered."""
-        return not self._buffer
+        return self._due_bytes == self._start_bytes
 
     @property
     def buffered_ms(self) -> float:
-        """How much audio is buffered."""
-        return len(self._buffer) / BYTES_PER_MS
-
-    @property
-    def end_ms(self) -> int:
-        """The position after the last sample appended."""
-        return self._end_bytes // BYTES_PER_MS
+        """How much audio is buffered, with what decoding still holds back."""
+        return (self._due_bytes - self._start_bytes) / BYTES_PER_MS
 
     @property
     def start_ms(self) -> int:
         """The position of the first sample buffered."""
-        return (self._end_bytes - len(self._buffer)) // BYTES_PER_MS
+        return self._start_bytes // BYTES_PER_MS
 
     @property
     def frames_end_ms(self) -> int:
         """The position after the last whole frame."""
         return self._frames_end_ms
 
+    @property
+    def _start_bytes(self) -> int:
+        return self._end_bytes - len(self._buffer)
+
     def configure(self, format_name: str) -> None:
-        """Take audio in another format from now on."""
-        if format_name not in FORMATS:
-            raise AssertionError(format_name)
+        """Take audio in another format from now on; nothing may be buffered."""
+        self._settle()
+        self._format = FORMATS[format_name]
         self._decoder = InputDecoder(format_name)
 
     def append(self, audio: bytes) -> Frames:
@@ -71,19 +83,21 @@ class InputAudio:
 
         Raises `ValueError`, and changes nothing, when the bytes are no whole number of samples.
         """
-        decoded = self._decoder.push(audio)
-        self._buffer += decoded.pcm
-        self._end_bytes += len(decoded.pcm)
-        frames = self._cutter.push(decoded.samples)
-        self._frames.extend(frames)
-        self._frames_end_ms += len(frames) * FRAME_MS
+        frames = self._keep(self._decoder.push(audio))
+        samples = len(audio) // self._format.bytes_per_sample
+        self._due_bytes += (
+            samples * SAMPLE_RATE_HZ // self._format.sample_rate_hz * BYTES_PER_SAMPLE
+        )
         return frames
 
     def samples_since(self, start_ms: int) -> Frames:
-        """Return the 16 kHz samples of the frames kept from ``start_ms`` on."""
-        wanted = (self._frames_end_ms - start_ms + FRAME_MS - 1) // FRAME_MS
-        first = max(0, len(self._frames) - max(0, wanted))
-        recent = [self._frames[index] for index in range(first, len(self._frames))]
+        """Return 16 kHz samples from ``start_ms``, or up to a frame earlier, to the last frame."""
+        wanted = max(0, self._frames_end_ms - start_ms + FRAME_MS - 1) // FRAME_MS
+        if wanted > len(self._frames):
+            start = max(0, start_ms * BYTES_PER_MS - self._start_bytes)
+            end = self._frames_end_ms * BYTES_PER_MS - self._start_bytes
+            return for_engines(bytes(self._buffer[start : max(start, end)]))
+        recent = [self._frames[index - wanted] for index in range(wanted)]
         return np.concatenate(recent) if recent else np.zeros(0, np.float32)
 
     def keep_frames(self, kept_ms: int) -> None:
@@ -94,21 +108,42 @@ class InputAudio:
 
     def forget_before(self, start_ms: int) -> None:
         """Drop buffered audio that ends before ``start_ms``; it belongs to no turn."""
-        drop = start_ms * BYTES_PER_MS - (self._end_bytes - len(self._buffer))
+        drop = start_ms * BYTES_PER_MS - self._start_bytes
         if drop > 0:
             del self._buffer[:drop]
 
-    def take(self, end_ms: int | None = None) -> bytes:
-        """Remove and return the buffered audio, up to ``end_ms`` if given."""
-        start_bytes = self._end_bytes - len(self._buffer)
-        size = len(self._buffer)
-        if end_ms is not None:
-            size = max(0, min(size, end_ms * BYTES_PER_MS - start_bytes))
+    def take(self, end_ms: int) -> bytes:
+        """Remove and return the buffered audio up to ``end_ms``."""
+        size = max(0, min(len(self._buffer), end_ms * BYTES_PER_MS - self._start_bytes))
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
 
+    def take_all(self) -> bytes:
+        """Remove and return everything buffered; what is appended next begins anew."""
+        self._settle()
+        taken = bytes(self._buffer)
+        self._buffer.clear()
+        return taken
+
     def clear(self) -> None:
         """Drop everything buffered."""
-        self._buffer.clear()
+        self.take_all()
         self._frames.clear()
+
+    def _settle(self) -> None:
+        """Bring in what decoding still holds back: the audio ends here."""
+        self._keep(self._decoder.flush())
+
+    def _keep(self, decoded: Decoded) -> Frames:
+        self._buffer += decoded.pcm
+        self._end_bytes += len(decoded.pcm)
+        frames = self._cutter.push(decoded.samples)
+        self._frames.extend(frames)
+        self._frames_end_ms += len(frames) * FRAME_MS
+        return frames
+
+
+def for_engines(pcm: bytes) -> Frames:
+    """Convert a whole stretch of audio to what transcribers take."""
+    return resample(to_float32(pcm), SAMPLE_RATE_HZ, STT_SAMPLE_RATE_HZ)

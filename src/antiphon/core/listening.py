@@ -2,18 +2,18 @@
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.audio.pcm import SAMPLE_RATE_HZ, to_float32
-from antiphon.audio.resample import resample
 from antiphon.core.commands import ScoreSpeech
 from antiphon.core.happenings import Guessed, Told, TurnBegan, TurnCommitted, TurnResumed
 from antiphon.core.ids import Ids
-from antiphon.core.input_audio import BYTES_PER_MS, KEPT_MS, InputAudio
+from antiphon.core.input_audio import BYTES_PER_MS, KEPT_MS, InputAudio, for_engines
 from antiphon.core.transcription import Transcriptions
 from antiphon.core.turns import (
+    Change,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
@@ -21,7 +21,6 @@ from antiphon.core.turns import (
     TurnDetector,
     padding_ms,
 )
-from antiphon.engines.stt import STT_SAMPLE_RATE_HZ
 from antiphon.engines.vad import FRAME_MS, FRAME_SAMPLES
 from antiphon.protocol import errors
 from antiphon.protocol.errors import ClientError
@@ -39,19 +38,39 @@ MAX_BUFFERED_MS = 30 * 60_000
 Frames = NDArray[np.float32]
 
 
+@dataclass(slots=True)
+class _Scoring:
+    """Frames whose speech probabilities were ordered."""
+
+    job: int
+    start_ms: int
+    frames: Frames
+    scores: tuple[float, ...] | None = None
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What the user is saying."""
+
+    item_id: str
+    fed_ms: int = 0
+    """Up to where its transcription has been fed."""
+    held: list[Frames] = field(default_factory=list[Frames])
+    """Silence after the provisional end: fed only if the user goes on."""
+
+
 class Listening:
     """Follow the user's audio: one turn at a time, found by the VAD or committed by the client."""
 
     __slots__ = (
         "_audio",
         "_detector",
-        "_held",
         "_ids",
         "_ignored_until_ms",
-        "_item_id",
         "_jobs",
         "_scoring",
         "_settings",
+        "_turn",
         "transcriptions",
     )
 
@@ -64,9 +83,8 @@ class Listening:
         self.transcriptions = transcriptions
         self._ids = ids
         self._jobs = jobs
-        self._item_id: str | None = None
-        self._scoring: deque[tuple[int, int, Frames]] = deque()
-        self._held: list[Frames] = []
+        self._turn: _Turn | None = None
+        self._scoring: deque[_Scoring] = deque()
         self._ignored_until_ms = 0
 
     @property
@@ -90,7 +108,7 @@ class Listening:
         if (detection is None) == (was is None):
             return []
         # The turn in progress, if any, was begun under the other rule: it goes back to the buffer.
-        self._detector.reset()
+        self._scoring.clear()
         return self._abandon_turn()
 
     def append(self, audio: bytes) -> list[Told]:
@@ -111,24 +129,18 @@ class Listening:
         if not len(frames):
             return []
         job = next(self._jobs)
-        self._scoring.append((job, self._audio.frames_end_ms - len(frames) * FRAME_MS, frames))
+        start_ms = self._audio.frames_end_ms - len(frames) * FRAME_MS
+        self._scoring.append(_Scoring(job, start_ms, frames))
         return [ScoreSpeech(job, frames)]
 
     def score(self, job: int, probabilities: tuple[float, ...]) -> list[Told]:
-        """Take the speech probabilities of frames that were sent out, in their order."""
-        if not self._scoring or self._scoring[0][0] != job:
-            return []
-        _, end_ms, frames = self._scoring.popleft()
-        detection = self._settings.turn_detection
+        """Take the speech probabilities of frames that were sent out; they count in their order."""
+        for ordered in self._scoring:
+            if ordered.job == job:
+                ordered.scores = probabilities
         told: list[Told] = []
-        for frame, probability in zip(frames, probabilities, strict=False):
-            end_ms += FRAME_MS
-            if detection is not None and end_ms > self._ignored_until_ms:
-                told += self._observe(probability, end_ms, frame)
-        padding = 0 if detection is None else padding_ms(detection)
-        self._audio.keep_frames(padding + self._audio.frames_end_ms - end_ms)
-        if detection is not None and not self._detector.is_speech:
-            self._audio.forget_before(end_ms - max(KEPT_MS, padding))
+        while self._scoring and self._scoring[0].scores is not None:
+            told += self._watch(self._scoring.popleft())
         return told
 
     def settle(self, job: int, text: str) -> list[Told]:
@@ -140,137 +152,131 @@ class Listening:
 
     def fail(self, job: int) -> list[Told] | None:
         """Take the failure of a scoring job: its frames count as silence. None: not one of ours."""
-        for scoring, _, frames in self._scoring:
-            if scoring == job:
-                return self.score(job, (0.0,) * len(frames))
-        return None
+        ours = any(ordered.job == job for ordered in self._scoring)
+        return self.score(job, ()) if ours else None
 
     def commit(self) -> list[Told]:
         """Make a turn of the whole buffer, whatever the VAD thinks of it."""
         if self._audio.buffered_ms < MIN_COMMIT_MS:
             raise errors.buffer_too_small(self._audio.buffered_ms)
-        item_id = self._item_id
-        end_ms = self._audio.end_ms
-        pcm = self._audio.take()
+        turn, start_ms = self._turn, self._audio.start_ms
+        unfed = pcm = self._audio.take_all()
         told: list[Told] = []
-        if item_id is None:
-            item_id = self._ids.item()
-            told += self.transcriptions.open(item_id, self._settings.transcription)
-            told += self.transcriptions.feed(item_id, _for_engines(pcm))
+        if turn is None:
+            turn, told = self._open_turn()
         else:
-            told += self._feed_rest(item_id, pcm, end_ms)
+            unfed = pcm[max(0, turn.fed_ms - start_ms) * BYTES_PER_MS :]
+        told += self.transcriptions.feed(turn.item_id, for_engines(unfed))
         self._forget_turn()
         self._ignored_until_ms = self._audio.frames_end_ms
-        return [*told, TurnCommitted(item_id, pcm, by="client")]
+        return [*told, TurnCommitted(turn.item_id, pcm, by="client")]
 
     def clear(self) -> list[Told]:
         """Drop the buffer and the turn that is in it."""
         told: list[Told] = self._abandon_turn()
         self._audio.clear()
-        self._detector.reset()
         self._ignored_until_ms = self._audio.frames_end_ms
         return [*told, InputAudioBufferCleared(event_id=self._ids.event())]
 
     def hear(self, item_id: str, pcm: bytes, now: float) -> list[Told]:
         """Transcribe speech that came as an item, for the responder."""
         told = self.transcriptions.open(item_id, None)
-        told += self.transcriptions.feed(item_id, _for_engines(pcm))
-        return told + self.transcriptions.end(item_id, len(pcm) // BYTES_PER_MS, None, now)
+        told += self.transcriptions.feed(item_id, for_engines(pcm))
+        return told + self.transcriptions.end(item_id, len(pcm) // BYTES_PER_MS, now)
 
     def end_turn(self, committed: TurnCommitted, now: float) -> list[Told]:
         """End the transcription of a turn whose item has been told."""
         duration_ms = len(committed.audio) // BYTES_PER_MS
-        wanted = self._settings.transcription
-        return self.transcriptions.end(committed.item_id, duration_ms, wanted, now)
+        return self.transcriptions.end(committed.item_id, duration_ms, now)
 
     def _take_unwatched(self, frames: Frames) -> list[Told]:
         """Transcribe audio as it comes when the client decides on turns."""
-        told: list[Told] = []
-        if self._item_id is None:
-            self._item_id = self._ids.item()
-            told += self.transcriptions.open(self._item_id, self._settings.transcription)
-            frames = self._audio.samples_since(self._audio.start_ms)
+        turn, samples, told = self._turn, frames.reshape(-1), list[Told]()
+        if turn is None:
+            turn, told = self._open_turn()
+            samples = self._audio.samples_since(self._audio.start_ms)
         self._audio.keep_frames(0)
-        return told + self.transcriptions.feed(self._item_id, frames.reshape(-1))
+        return told + self._feed(turn, samples, self._audio.frames_end_ms)
+
+    def _watch(self, scored: _Scoring) -> list[Told]:
+        """Follow the turn through frames whose scores are known; missing scores mean silence."""
+        detection = self._settings.turn_detection
+        told: list[Told] = []
+        if detection is None:
+            return told
+        end_ms = scored.start_ms
+        scores = [*(scored.scores or ()), *(0.0 for _ in scored.frames)]
+        for frame, probability in zip(scored.frames, scores, strict=False):
+            end_ms += FRAME_MS
+            if end_ms > self._ignored_until_ms:
+                told += self._observe(probability, end_ms, frame)
+        padding = padding_ms(detection)
+        self._audio.keep_frames(padding + self._audio.frames_end_ms - end_ms)
+        if not self._detector.is_speech:
+            self._audio.forget_before(end_ms - max(KEPT_MS, padding))
+        return told
 
     def _observe(self, probability: float, end_ms: int, frame: Frames) -> list[Told]:
-        match self._detector.observe(probability, end_ms):
-            case SpeechStarted(start_ms):
-                return self._begin_turn(start_ms, end_ms)
-            case SpeechPaused() if self._item_id is not None:
-                told = self.transcriptions.feed(self._item_id, frame)
-                return told + self.transcriptions.settle(self._item_id)
-            case SpeechResumed() if self._item_id is not None:
-                held = np.concatenate([*self._held, frame])
-                self._held.clear()
-                return [TurnResumed(), *self.transcriptions.feed(self._item_id, held)]
-            case SpeechStopped(stopped_ms) if self._item_id is not None:
-                return self._stop(self._item_id, stopped_ms)
-            case _:
-                return self._go_on(frame)
+        change = self._detector.observe(probability, end_ms)
+        if isinstance(change, SpeechStarted):
+            return self._begin_turn(change.start_ms, end_ms)
+        return [] if self._turn is None else self._go_on(self._turn, change, frame, end_ms)
 
     def _begin_turn(self, start_ms: int, end_ms: int) -> list[Told]:
         # The padding cannot reach into audio that an earlier turn has taken.
         start_ms = max(start_ms, self._audio.start_ms)
         self._audio.forget_before(start_ms)
-        self._item_id = item_id = self._ids.item()
-        told: list[Told] = [
-            InputAudioBufferSpeechStarted(
-                event_id=self._ids.event(), audio_start_ms=start_ms, item_id=item_id
-            ),
-            TurnBegan(),
-        ]
-        told += self.transcriptions.open(item_id, self._settings.transcription)
+        turn, opened = self._open_turn()
+        started = InputAudioBufferSpeechStarted(
+            event_id=self._ids.event(), audio_start_ms=start_ms, item_id=turn.item_id
+        )
         unscored_samples = (self._audio.frames_end_ms - end_ms) // FRAME_MS * FRAME_SAMPLES
         samples = self._audio.samples_since(start_ms)
         scored = samples[: len(samples) - unscored_samples]
-        return told + self.transcriptions.feed(item_id, scored)
+        return [started, TurnBegan(), *opened, *self._feed(turn, scored, end_ms)]
 
-    def _go_on(self, frame: Frames) -> list[Told]:
-        if self._item_id is None:
-            return []
-        if self._detector.is_paused:
-            # Silence after the provisional end: fed only if the user goes on.
-            self._held.append(frame)
-            return []
-        return self.transcriptions.feed(self._item_id, frame)
+    def _go_on(self, turn: _Turn, change: Change | None, frame: Frames, end_ms: int) -> list[Told]:
+        match change:
+            case SpeechPaused():
+                told = self._feed(turn, frame, end_ms)
+                return told + self.transcriptions.settle(turn.item_id)
+            case SpeechResumed():
+                samples = np.concatenate([*turn.held, frame])
+                turn.held.clear()
+                return [TurnResumed(), *self._feed(turn, samples, end_ms)]
+            case SpeechStopped(stopped_ms):
+                return self._stop(turn, stopped_ms)
+            case _ if self._detector.is_paused:
+                turn.held.append(frame)
+                return []
+            case _:
+                return self._feed(turn, frame, end_ms)
 
-    def _stop(self, item_id: str, stopped_ms: int) -> list[Told]:
-        told: list[Told] = [
-            InputAudioBufferSpeechStopped(
-                event_id=self._ids.event(), audio_end_ms=stopped_ms, item_id=item_id
-            )
-        ]
+    def _open_turn(self) -> tuple[_Turn, list[Told]]:
+        self._turn = turn = _Turn(self._ids.item())
+        return turn, self.transcriptions.open(turn.item_id, self._settings.transcription)
+
+    def _feed(self, turn: _Turn, samples: Frames, end_ms: int) -> list[Told]:
+        turn.fed_ms = end_ms
+        return self.transcriptions.feed(turn.item_id, samples)
+
+    def _stop(self, turn: _Turn, stopped_ms: int) -> list[Told]:
+        stopped = InputAudioBufferSpeechStopped(
+            event_id=self._ids.event(), audio_end_ms=stopped_ms, item_id=turn.item_id
+        )
         pcm = self._audio.take(stopped_ms)
         self._forget_turn()
-        return [*told, TurnCommitted(item_id, pcm, by="vad")]
-
-    def _feed_rest(self, item_id: str, pcm: bytes, end_ms: int) -> list[Told]:
-        """Feed what the turn's transcription has not had: unscored frames, and a broken one."""
-        told: list[Told] = []
-        for frames in [*self._held, *(frames for _, _, frames in self._scoring)]:
-            told += self.transcriptions.feed(item_id, frames.reshape(-1))
-        broken_ms = end_ms - self._audio.frames_end_ms
-        if broken_ms > 0:
-            told += self.transcriptions.feed(
-                item_id, _for_engines(pcm[-broken_ms * BYTES_PER_MS :])
-            )
-        return told
+        return [stopped, TurnCommitted(turn.item_id, pcm, by="vad")]
 
     def _forget_turn(self) -> None:
-        self._item_id = None
-        self._held.clear()
+        self._turn = None
         self._detector.reset()
 
     def _abandon_turn(self) -> list[Told]:
-        item_id = self._item_id
+        turn = self._turn
         self._forget_turn()
-        return self.transcriptions.drop(item_id) if item_id is not None else []
+        return [] if turn is None else self.transcriptions.drop(turn.item_id)
 
 
 def _format_name(settings: AudioInput) -> str:
     return str(settings.format.__struct_config__.tag)
-
-
-def _for_engines(pcm: bytes) -> Frames:
-    return resample(to_float32(pcm), SAMPLE_RATE_HZ, STT_SAMPLE_RATE_HZ)

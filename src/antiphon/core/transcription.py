@@ -39,6 +39,14 @@ from antiphon.protocol.session import Transcription
 _SPEECH_TOKEN_MS = 100
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a run has no transcript."""
+
+    code: str
+    message: str
+
+
 @dataclass(slots=True)
 class _Run:
     """One running transcription of one item."""
@@ -51,11 +59,18 @@ class _Run:
     """What the client asked for, if it is told to the client."""
     told: str = ""
     """The part of the transcript that the client knows already."""
+    asked: int = 0
+    """How many full texts were asked for; they are answered in order."""
+    answered: int = 0
+    is_behind: bool = False
+    """Whether audio was fed since a full text was last asked for."""
     settled: str | None = None
     """The full text of all audio fed so far, if known."""
     ended_at: float | None = None
     """When the last audio was fed; None while the turn goes on."""
     duration_ms: int = 0
+    failure: _Failure | None = None
+    """Told when the turn has ended: before that the client knows of no item."""
 
 
 class Transcriptions:
@@ -75,10 +90,6 @@ class Transcriptions:
         ends = [run.ended_at for run in self._runs.values() if run.ended_at is not None]
         return min(ends) + self._offer.transcription_patience_s if ends else None
 
-    def is_open(self, item_id: str) -> bool:
-        """Whether anything transcribes this item."""
-        return any(run.item_id == item_id for run in self._runs.values())
-
     def open(self, item_id: str, wanted: Transcription | None) -> list[Told]:
         """Begin to transcribe an item for whoever needs it."""
         known = self._offer.transcription_models.get(wanted.model) if wanted else None
@@ -87,7 +98,11 @@ class Transcriptions:
         shares = hears and known is not None and known.shares_hearing
         if hears:
             told += self._start(item_id, hears=True, publishes=wanted if shares else None)
-        if wanted is not None and known is not None and not shares:
+        if wanted is not None and known is None:
+            run = _Run(next(self._jobs), item_id, hears=False, publishes=wanted)
+            self._runs[run.job] = run
+            run.failure = self._unknown_deployment(item_id)
+        elif wanted is not None and not shares:
             told += self._start(item_id, hears=False, publishes=wanted)
         return told
 
@@ -96,27 +111,33 @@ class Transcriptions:
         if not len(samples):
             return []
         told: list[Told] = []
-        for run in self._of(item_id):
-            run.settled = None
+        for run in self._listening(item_id):
+            run.is_behind, run.settled = True, None
             told.append(FeedTranscription(run.job, samples))
         return told
 
     def settle(self, item_id: str) -> list[Told]:
         """Ask for the full text so far; the turn may be over."""
-        return [SettleTranscription(run.job) for run in self._of(item_id)]
+        runs = self._listening(item_id)
+        for run in runs:
+            run.asked += 1
+            run.is_behind = False
+        return [SettleTranscription(run.job) for run in runs]
 
-    def end(
-        self, item_id: str, duration_ms: int, wanted: Transcription | None, now: float
-    ) -> list[Told]:
+    def end(self, item_id: str, duration_ms: int, now: float) -> list[Told]:
         """End an item's audio; its transcripts follow, at once where they are known already."""
         told: list[Told] = []
         for run in self._of(item_id):
+            if run.failure is not None:
+                told += self._give_up(run, run.failure)
+                continue
+            # What was asked for at a pause is the whole text when nothing came after it.
+            run.asked += run.is_behind
+            run.is_behind = False
             run.ended_at, run.duration_ms = now, duration_ms
             told.append(EndTranscription(run.job))
             if run.settled is not None:
                 told += self._finish(run, run.settled)
-        if wanted is not None and wanted.model not in self._offer.transcription_models:
-            told.append(self._unknown_deployment(item_id))
         return told
 
     def drop(self, item_id: str) -> list[Told]:
@@ -124,17 +145,19 @@ class Transcriptions:
         runs = self._of(item_id)
         for run in runs:
             del self._runs[run.job]
-        return [CancelJob(run.job) for run in runs]
+        return [CancelJob(run.job) for run in runs if run.failure is None]
 
     def drop_all(self) -> list[Told]:
         """Stop everything."""
-        cancelled: list[Told] = [CancelJob(job) for job in self._runs]
+        cancelled: list[Told] = [
+            CancelJob(job) for job, run in self._runs.items() if run.failure is None
+        ]
         self._runs.clear()
         return cancelled
 
     def grow(self, job: int, text: str) -> list[Told]:
         """Take the stable beginning of a transcript."""
-        run = self._runs.get(job)
+        run = self._running(job)
         if run is None:
             return []
         told: list[Told] = []
@@ -147,8 +170,12 @@ class Transcriptions:
 
     def settled(self, job: int, text: str) -> list[Told]:
         """Take the full text of what was fed so far."""
-        run = self._runs.get(job)
+        run = self._running(job)
         if run is None:
+            return []
+        run.answered += 1
+        if run.is_behind or run.answered < run.asked:
+            # The speaker went on after this was asked for.
             return []
         if run.ended_at is not None:
             return self._finish(run, text)
@@ -157,15 +184,14 @@ class Transcriptions:
 
     def fail(self, job: int, code: str, message: str) -> list[Told] | None:
         """Take an engine's failure; None when the job is no transcription."""
-        run = self._runs.pop(job, None)
+        run = self._running(job)
         if run is None:
             return None
-        told: list[Told] = []
-        if run.publishes is not None:
-            told.append(self._failed(run.item_id, "server_error", code, message))
-        if run.hears:
-            told.append(HearingFailed(run.item_id, code, message))
-        return told
+        failure = _Failure(code, message)
+        if run.ended_at is not None:
+            return self._give_up(run, failure)
+        run.failure = failure
+        return []
 
     def expire(self, now: float) -> list[Told]:
         """Fail the runs that have taken too long."""
@@ -175,13 +201,18 @@ class Transcriptions:
             if run.ended_at is not None and now >= run.ended_at + patience:
                 message = f"The transcriber did not answer within {patience:g} s. Try again."
                 told.append(CancelJob(run.job))
-                told += self.fail(run.job, "engine_timeout", message) or []
+                told += self._give_up(run, _Failure("engine_timeout", message))
         return told
 
+    def _running(self, job: int) -> _Run | None:
+        run = self._runs.get(job)
+        return None if run is None or run.failure is not None else run
+
     def _of(self, item_id: str) -> list[_Run]:
-        return [
-            run for run in self._runs.values() if run.item_id == item_id and run.ended_at is None
-        ]
+        return [run for run in self._runs.values() if run.item_id == item_id]
+
+    def _listening(self, item_id: str) -> list[_Run]:
+        return [run for run in self._of(item_id) if run.ended_at is None and run.failure is None]
 
     def _start(self, item_id: str, *, hears: bool, publishes: Transcription | None) -> list[Told]:
         job = next(self._jobs)
@@ -228,22 +259,30 @@ class Transcriptions:
             event_id=self._ids.event(), item_id=run.item_id, content_index=0, delta=piece
         )
 
-    def _failed(self, item_id: str, kind: str, code: str, message: str) -> Told:
-        return ConversationItemInputAudioTranscriptionFailed(
-            event_id=self._ids.event(),
-            item_id=item_id,
-            content_index=0,
-            error=TranscriptionError(type=kind, code=code, message=message),
-        )
+    def _give_up(self, run: _Run, failure: _Failure) -> list[Told]:
+        del self._runs[run.job]
+        told: list[Told] = []
+        if run.publishes is not None:
+            error = TranscriptionError(
+                type="server_error", code=failure.code, message=failure.message
+            )
+            told.append(
+                ConversationItemInputAudioTranscriptionFailed(
+                    event_id=self._ids.event(), item_id=run.item_id, content_index=0, error=error
+                )
+            )
+        if run.hears:
+            told.append(HearingFailed(run.item_id, failure.code, failure.message))
+        return told
 
-    def _unknown_deployment(self, item_id: str) -> Told:
+    def _unknown_deployment(self, item_id: str) -> _Failure:
         known = ", ".join(sorted(self._offer.transcription_models)) or "none"
         # Observed: the session and its responses go on (conformance case 97).
-        message = (
+        return _Failure(
+            "DeploymentNotFound",
             f"Input transcription failed for item '{item_id}'. The transcription model names no "
-            f"deployment here. Use one of: {known}."
+            f"deployment here. Use one of: {known}.",
         )
-        return self._failed(item_id, "server_error", "DeploymentNotFound", message)
 
 
 def _usage(bills: str, duration_ms: int, text: str) -> TranscriptionUsage:
