@@ -54,9 +54,11 @@ def call_deltas(index: int, call: ToolCall) -> list[dict[str, object]]:
     return [{"tool_calls": [each]} for each in (first, *rest)]
 
 
-def chat_events(said: Iterable[str | ToolCall], *, prompt_tokens: int = 0) -> list[bytes]:
+def chat_events(
+    said: Iterable[str | ToolCall], *, prompt_tokens: int = 0, max_tokens: int | None = None
+) -> list[bytes]:
     """Return the events of a streamed chat completion; a text is given word by word."""
-    deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}]
+    deltas: list[dict[str, object]] = []
     calls = 0
     for each in said:
         if isinstance(each, str):
@@ -64,14 +66,24 @@ def chat_events(said: Iterable[str | ToolCall], *, prompt_tokens: int = 0) -> li
         else:
             deltas.extend(call_deltas(calls, each))
             calls += 1
-    finish_reason = "tool_calls" if calls else "stop"
-    events = [chunk(delta) for delta in deltas]
-    return [*events, chunk({}, finish_reason), usage(prompt_tokens, 0, len(events) - 1), DONE]
+    is_whole = max_tokens is None or len(deltas) <= max_tokens
+    reason = ("tool_calls" if calls else "stop") if is_whole else "length"
+    deltas = deltas[:max_tokens]
+    return [
+        chunk({"role": "assistant", "content": ""}),
+        *map(chunk, deltas),
+        chunk({}, reason),
+        usage(prompt_tokens, 0, len(deltas)),
+        DONE,
+    ]
 
 
-def chat(said: Iterable[str | ToolCall], *, prompt_tokens: int = 0) -> Answer:
+def chat(
+    said: Iterable[str | ToolCall], *, prompt_tokens: int = 0, max_tokens: int | None = None
+) -> Answer:
     """Return a streamed chat completion."""
-    return Answer(chat_events(said, prompt_tokens=prompt_tokens), EVENT_STREAM)
+    events = chat_events(said, prompt_tokens=prompt_tokens, max_tokens=max_tokens)
+    return Answer(events, EVENT_STREAM)
 
 
 def whole_chat(said: Iterable[str | ToolCall], *, prompt_tokens: int = 0) -> Answer:

@@ -14,6 +14,7 @@ does not share a processor with it; `GET /requests` then tells when each request
 import argparse
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ Reply = Sequence[str | ToolCall]
 def echo(fields: Mapping[str, object]) -> Reply:
     """Repeat what the user said last, or make the call that the request demands."""
     choice = fields.get("tool_choice", "auto")
-    if choice not in {"auto", "none"}:
+    if choice not in ("auto", "none"):
         return [_forced_call(cast("list[dict[str, object]]", fields["tools"]), choice)]
     messages = cast("list[dict[str, object]]", fields["messages"])
     said = [str(each["content"]) for each in messages if each["role"] == "user"]
@@ -73,6 +74,7 @@ class Endpoints(LoopbackServer):
         transcripts: Sequence[str] = ("Hello there.",),
         ms_per_character: int = 30,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         routes = {
             CHAT: self._chat,
@@ -81,7 +83,7 @@ class Endpoints(LoopbackServer):
             MODELS: self._list_models,
             REQUESTS: self._list_requests,
         }
-        super().__init__(routes, port=port)
+        super().__init__(routes, port=port, tls=tls)
         self._reply = reply
         self._transcripts = transcripts
         self._ms_per_character = ms_per_character
@@ -120,7 +122,10 @@ class Endpoints(LoopbackServer):
         reply = self._reply(fields) if callable(self._reply) else self._reply
         prompt_tokens = len(str(fields["messages"]).split())
         if fields.get("stream"):
-            return answers.chat(reply, prompt_tokens=prompt_tokens)
+            limit = fields.get("max_tokens", fields.get("max_completion_tokens"))
+            return answers.chat(
+                reply, prompt_tokens=prompt_tokens, max_tokens=cast("int | None", limit)
+            )
         return answers.whole_chat(reply, prompt_tokens=prompt_tokens)
 
     def _transcribe(self, received: Received) -> Answer:

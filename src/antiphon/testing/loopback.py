@@ -8,6 +8,7 @@ import asyncio
 import email.message
 import email.parser
 import json
+import ssl
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -88,18 +89,26 @@ class LoopbackServer:
     An async context manager; it serves in the running event loop while the context is open.
     """
 
-    def __init__(self, routes: Mapping[str, Route], *, port: int = 0) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        *,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[Received] = []
+        self.connections_made = 0
         self._routes = routes
         self._lined_up: dict[str, deque[Answer]] = defaultdict(deque)
         self._port = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
 
     @property
     def origin(self) -> str:
         """The server's address: scheme, host and port."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     def answer_next(self, path: str, *answers: Answer) -> None:
         """Line up answers for the next requests to a path; after them its route answers again."""
@@ -120,7 +129,9 @@ class LoopbackServer:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connect, "127.0.0.1", self._port)
+        self._server = await loop.create_server(
+            self._connect, "127.0.0.1", self._port, ssl=self._tls
+        )
         self._port = cast("int", self._server.sockets[0].getsockname()[1])
         return self
 
@@ -136,6 +147,7 @@ class LoopbackServer:
             await connection.end()
 
     def _connect(self) -> "_Connection":
+        self.connections_made += 1
         return _Connection(self, self._connections)
 
 
@@ -189,11 +201,14 @@ class _Connection(asyncio.Protocol):
             self._answering.add_done_callback(lambda _: self._answer_next())
 
     async def _answer(self, received: Received, transport: asyncio.Transport) -> None:
-        answer = self._server.answer_to(received)
         try:
-            await self._write_answer(answer, received, transport)
+            await self._write_answer(self._server.answer_to(received), received, transport)
         except asyncio.CancelledError:
             received.disconnected = True
+        except Exception:
+            # A route that fails is a fault of the test: it is reported, and the client is told.
+            transport.abort()
+            raise
         finally:
             received.ended_s = time.monotonic()
             received.ended.set()
