@@ -51,8 +51,8 @@ class MissingWeightsError(WeightsError):
         places = f"{cache} nor in {directory}" if directory else f"{cache}"
         super().__init__(
             f"These weights are not in {places}: {listed}. Run `antiphon models pull "
-            f"{' '.join(missing)}` where there is a network, or set `weights_dir` to a directory "
-            "that holds the files."
+            f"{' '.join(missing)}` where there is a network, or set `server.weights_dir` to a "
+            "directory that holds the files."
         )
         self.missing = {name: tuple(files) for name, files in missing.items()}
         """For each artifact the files that are not there; none means all of them."""
@@ -82,7 +82,7 @@ class WeightsUnavailableError(WeightsError):
         super().__init__(
             f"The weights '{artifact}' could not be fetched. Tried:{tried}\n"
             "Cure one of these and run the command again (what has arrived is kept), or copy the "
-            "files from another machine and set `weights_dir` to their directory."
+            "files from another machine and set `server.weights_dir` to their directory."
         )
         self.artifact = artifact
         self.reasons = tuple(reasons)

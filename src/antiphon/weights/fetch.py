@@ -7,6 +7,7 @@ time, and the number of transfers is bounded. A second process that wants the sa
 for the first one and uses what it brought.
 """
 
+import atexit
 import errno
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, wait
@@ -79,11 +80,14 @@ def _fetch_all(
     stop = Event()
     sources = Sources(means, stop)
     run = _Run(wishes, means, sources, stop)
+    # A program may end while a fetch goes on in a thread of it; its children end with it.
+    atexit.register(sources.end)
     try:
         for artifact in wanted:
             run.probe(artifact)
         return _results([start(partial(run.fetch, order)) for order in orders], sources)
     finally:
+        atexit.unregister(sources.end)
         sources.close()
 
 
@@ -136,7 +140,7 @@ class _Run:
             if not order.missing:
                 outcome = "done"
         finally:
-            order.report.end(order.artifact.name, outcome)
+            order.report.end(order.artifact.name, "interrupted" if self.stop.is_set() else outcome)
         if outcome == "done":
             self.wishes.cache.close_workshop(order.artifact)
         elif not self.wishes.offline:

