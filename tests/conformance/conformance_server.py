@@ -2,23 +2,25 @@
 
 The server is the real program, started as a user starts it, with scripted engines and the real VAD.
 Set `ANTIPHON_CONFORMANCE_URL` (and `ANTIPHON_CONFORMANCE_KEY`) to point the same cases at another
-Realtime service.
+Realtime service; the cases that need our scripted engines are skipped then.
 """
 
-import json
+import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
+from antiphon.engines.llm import ToolCall
+from antiphon.testing.endpoints import Endpoints, Reply, echo
+from antiphon.testing.schemas import example_arguments
+
 KEY = "sk-conformance"
 
 SETTINGS = """
@@ -26,28 +28,31 @@ SETTINGS = """
 port = 0
 tls_port = 0
 
+[auth]
+keys = ["sha256:{key}"]
+
 [deployments.gpt-realtime]
-stt = { engine = "scripted", texts = ["What is the weather like?"] }
-llm = { engine = "scripted" }
-tts = { engine = "scripted", ms_per_character = 30, voices = ["alloy", "ash", "cedar", "marin"] }
+stt = {{ engine = "scripted", texts = ["What is the weather like?"] }}
+llm = {{ engine = "openai", base_url = "{endpoint}", model = "rule" }}
+tts = {{ engine = "scripted", ms_per_character = 30, voices = ["alloy", "ash", "cedar", "marin"] }}
 
 [deployments.broken]
-stt = { engine = "scripted" }
-llm = { engine = "openai", base_url = "http://127.0.0.1:9/v1", model = "none" }
-tts = { engine = "scripted" }
+stt = {{ engine = "scripted" }}
+llm = {{ engine = "openai", base_url = "http://127.0.0.1:9/v1", model = "none" }}
+tts = {{ engine = "scripted" }}
 
 [deployments.slow]
-stt = { engine = "scripted" }
-llm = { engine = "scripted", answers = ["This answer goes on for a good while. " ] }
-tts = { engine = "scripted", ms_per_character = 5000 }
+stt = {{ engine = "scripted" }}
+llm = {{ engine = "scripted", answers = ["This answer goes on for a good while. " ] }}
+tts = {{ engine = "scripted", ms_per_character = 5000 }}
 
 [deployments.whisper-1]
 kind = "transcription"
-stt = { engine = "scripted", texts = ["What is the weather like?"] }
+stt = {{ engine = "scripted", texts = ["What is the weather like?"] }}
 
 [deployments.gpt-4o-mini-transcribe]
 kind = "transcription"
-stt = { engine = "scripted", texts = ["What is the weather like?"] }
+stt = {{ engine = "scripted", texts = ["What is the weather like?"] }}
 """
 
 
@@ -58,12 +63,41 @@ class Server:
     url: str
     tls_url: str
     authority: Path
+    bundle: Path
     key: str = KEY
+    model: Endpoints | None = None
+    """The endpoint behind the language model of `gpt-realtime`; None: not our server."""
     frames: list[str] = field(default_factory=list)
 
     @property
     def websocket(self) -> str:
         return self.url.replace("http", "ws", 1)
+
+    @property
+    def azure(self) -> dict[str, str]:
+        """The environment that the documentation's programs read."""
+        return {
+            "AZURE_OPENAI_ENDPOINT": self.tls_url,
+            "AZURE_OPENAI_API_KEY": self.key,
+            "AZURE_OPENAI_DEPLOYMENT_NAME": "gpt-realtime",
+            "NODE_EXTRA_CA_CERTS": str(self.authority),
+            "SSL_CERT_FILE": str(self.bundle),
+        }
+
+
+def say_or_call(fields: Mapping[str, Any]) -> Reply:
+    """Call every tool at "weather", tell what tools answered, else repeat what was said."""
+    last = fields["messages"][-1]
+    if last["role"] == "tool":
+        return [f"The tool says: {last['content']}"]
+    offered = fields.get("tools", ())
+    if fields.get("tool_choice", "auto") == "auto" and offered and "weather" in str(last).lower():
+        return [_call(tool["function"]) for tool in offered]
+    return echo(fields)
+
+
+def _call(function: Mapping[str, Any]) -> ToolCall:
+    return ToolCall("", function["name"], example_arguments(function["parameters"]))
 
 
 @pytest.fixture(scope="session")
@@ -71,11 +105,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     elsewhere = os.environ.get("ANTIPHON_CONFORMANCE_URL")
     if elsewhere:
         key = os.environ.get("ANTIPHON_CONFORMANCE_KEY", KEY)
-        yield Server(elsewhere, elsewhere, Path(os.devnull), key)
+        none = Path(os.devnull)
+        yield Server(elsewhere, elsewhere, none, none, key)
         return
-    home = tmp_path_factory.mktemp("home")
+    with Endpoints(reply=say_or_call).in_thread() as model:
+        yield from _our_server(tmp_path_factory.mktemp("home"), model)
+
+
+@pytest.fixture
+def scripted(server: Server) -> Endpoints:
+    """The endpoint behind the language model, for cases that only our engines can produce."""
+    if server.model is None:
+        pytest.skip("needs the scripted engines of our own server")
+    return server.model
+
+
+def _our_server(home: Path, model: Endpoints) -> Iterator[Server]:
+    key = hashlib.sha256(KEY.encode()).hexdigest()
     settings = home / "antiphon.toml"
-    settings.write_text(SETTINGS)
+    settings.write_text(SETTINGS.format(key=key, endpoint=model.base_url))
     environment = os.environ | {
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_DATA_HOME": str(home / "data"),
@@ -89,7 +137,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     try:
         said = _announced(process)
         yield Server(
-            said["ready"], said["AZURE_OPENAI_ENDPOINT"], Path(said["NODE_EXTRA_CA_CERTS"])
+            url=said["ready"],
+            tls_url=said["AZURE_OPENAI_ENDPOINT"],
+            authority=Path(said["NODE_EXTRA_CA_CERTS"]),
+            bundle=Path(said["SSL_CERT_FILE"]),
+            model=model,
         )
     finally:
         process.send_signal(signal.SIGTERM)
@@ -109,41 +161,3 @@ def _announced(process: subprocess.Popen[str]) -> dict[str, str]:
         if name == "SSL_CERT_FILE":
             return said
     raise AssertionError(f"The server ended with status {process.wait()}.")
-
-
-def node(script: str, server: Server, **arguments: Any) -> list[dict[str, Any]]:
-    """Run a script of tests/conformance/node and return the JSON lines that it prints."""
-    environment = os.environ | {
-        "NODE_EXTRA_CA_CERTS": str(server.authority),
-        "ANTIPHON_URL": server.tls_url,
-        "OPENAI_API_KEY": server.key,
-        "ARGUMENTS": json.dumps(arguments),
-    }
-    done = subprocess.run(
-        ["node", script],
-        cwd=HERE / "node",
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
-@pytest.fixture(scope="session")
-def node_packages() -> None:
-    """Install the JavaScript clients beside their scripts, once."""
-    if shutil.which("npm") is None:
-        if os.environ.get("CI"):
-            pytest.fail("npm is missing; .ci/run installs it.")
-        pytest.skip("needs Node.js and npm")
-    if not (HERE / "node" / "node_modules" / "openai").exists():
-        subprocess.run(
-            ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"],
-            cwd=HERE / "node",
-            check=True,
-            timeout=300,
-            capture_output=True,
-        )

@@ -1,8 +1,13 @@
 import pytest
 
-pytest_plugins = ["conformance_server"]
+pytest_plugins = ["conformance_server", "client_programs"]
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The parsers are shown every frame that the other cases have collected.
+    items.sort(key=lambda item: item.path.name == "test_parsers.py")

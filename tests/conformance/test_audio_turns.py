@@ -33,6 +33,8 @@ async def test_a_spoken_turn_runs_from_speech_to_answer(server: Server) -> None:
         ]
         assert completed[0]["transcript"] == "What is the weather like?"
         assert completed[0]["usage"]["type"] == "duration"
+        deltas = [e for e in wire.events if e["type"].endswith("input_audio_transcription.delta")]
+        assert "".join(e["delta"] for e in deltas) == completed[0]["transcript"]
         await wire.send({"type": "conversation.item.retrieve", "item_id": added["item"]["id"]})
         item = (await wire.until("conversation.item.retrieved"))["item"]
         assert item["content"][0]["transcript"] == "What is the weather like?"
@@ -53,19 +55,50 @@ async def test_three_turns_in_one_stream_are_told_apart(server: Server) -> None:
         assert "response.created" not in types(wire.events)
 
 
-async def test_speaking_over_a_reply_cancels_it(server: Server) -> None:
+async def test_positions_count_all_audio_that_was_ever_appended(server: Server) -> None:
+    detection = {
+        "type": "server_vad",
+        "prefix_padding_ms": 200,
+        "silence_duration_ms": 400,
+        "create_response": False,
+    }
     async with connected(server) as wire:
+        await wire.send(update(audio={"input": {"turn_detection": detection}}))
+        onsets = (1000, 4000, 7000)
+        await wire.append(b"".join(silent(1000) + spoken(1000) + silent(1000) for _ in onsets))
+        for onset in onsets:
+            started = (await wire.until("input_audio_buffer.speech_started"))["audio_start_ms"]
+            stopped = (await wire.until("input_audio_buffer.speech_stopped"))["audio_end_ms"]
+            assert abs(started - (onset - 200)) <= 150
+            assert abs(stopped - (onset + 1000 + 400)) <= 150
+
+
+async def test_speaking_over_a_reply_cancels_it(server: Server) -> None:
+    async with connected(server, "/v1/realtime?model=slow") as wire:
         await wire.append(spoken(1000) + silent(500))
         await wire.until("response.output_audio.delta")
         await wire.append(spoken(800))
-        names = types(wire.events)
-        while "response.done" not in names or names.count("input_audio_buffer.speech_started") < 2:
-            await wire.receive()
-            names = types(wire.events)
-        last = [e for e in wire.events if e["type"] == "response.done"][-1]["response"]
-        assert last["status"] in {"cancelled", "completed"}
-        if last["status"] == "cancelled":
-            assert last["status_details"]["reason"] == "turn_detected"
+        await wire.until("input_audio_buffer.speech_started")
+        response = (await wire.until("response.done"))["response"]
+        assert response["status"] == "cancelled"
+        assert response["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+        assert response["output"][0]["status"] == "incomplete"
+        assert types(wire.events).count("response.output_audio.done") == 1
+
+
+async def test_a_reply_goes_on_where_interruption_is_off(server: Server) -> None:
+    detection = {"type": "server_vad", "create_response": False, "interrupt_response": False}
+    async with connected(server, "/v1/realtime?model=slow") as wire:
+        await wire.send(update(audio={"input": {"turn_detection": detection}}))
+        await wire.say("Speak for a long time.")
+        await wire.send(respond())
+        await wire.until("response.output_audio.delta")
+        await wire.append(spoken(1000) + silent(500))
+        await wire.until("input_audio_buffer.committed")
+        await wire.until("response.output_audio.delta")
+        await wire.send({"type": "response.cancel"})
+        details = (await wire.until("response.done"))["response"]["status_details"]
+        assert details["reason"] == "client_cancelled"
 
 
 async def test_manual_turns_are_committed_and_not_answered_by_themselves(server: Server) -> None:
@@ -172,6 +205,15 @@ async def test_an_append_of_sixteen_mebibytes_is_refused_in_words(server: Server
         )
         await wire.send(update())
         await wire.until("session.updated")
+
+
+async def test_an_append_of_fifteen_mebibytes_is_taken(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send(update(audio=MANUAL))
+        audio = base64.b64encode(bytes(15 * 1024 * 1024)).decode()
+        await wire.send({"type": "input_audio_buffer.append", "audio": audio})
+        await wire.send({"type": "input_audio_buffer.commit"})
+        await wire.until("input_audio_buffer.committed")
 
 
 @pytest.mark.parametrize("name", ["audio/pcmu", "audio/pcma"])

@@ -44,6 +44,7 @@ ECHOED: list[dict[str, Any]] = [
     {"instructions": "Be brief."},
     QUICKSTART,
     {"audio": {"input": {"turn_detection": None}}},
+    {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "high"}}}},
     {"audio": {"output": {"voice": "marin"}}},
     {"tracing": "auto"},
     {"tracing": None},
@@ -79,6 +80,25 @@ async def test_an_update_is_echoed_and_leaves_the_rest(
         assert is_part_of(fields, after)
         untouched = set(before) - set(fields) - {"audio"}
         assert {key: after[key] for key in untouched} == {key: before[key] for key in untouched}
+
+
+async def test_detection_by_meaning_is_echoed_with_its_defaults(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send(update(audio={"input": {"turn_detection": {"type": "semantic_vad"}}}))
+        session = (await wire.until("session.updated"))["session"]
+        assert session["audio"]["input"]["turn_detection"] == {
+            "type": "semantic_vad",
+            "eagerness": "auto",
+            "create_response": True,
+            "interrupt_response": True,
+        }
+
+
+async def test_tools_are_cleared_by_an_empty_list(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send(update(tools=[TOOL]), update(instructions="Be brief."), update(tools=[]))
+        tools = [(await wire.until("session.updated"))["session"]["tools"] for _ in range(3)]
+        assert tools == [[TOOL], [TOOL], []]
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [

@@ -4,9 +4,8 @@ import time
 
 import httpx
 import pytest
-import websockets
 from conformance_server import Server
-from wire import connected
+from wire import connected, respond
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +50,16 @@ async def test_without_credentials_the_door_answers_401(server: Server, path: st
     assert response.headers["x-request-id"]
 
 
+@pytest.mark.parametrize("header", ["Authorization", "api-key"])
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_wrong_key_is_told_so(server: Server, path: str, header: str) -> None:
+    response = await refusal(server, path, **{header: "Bearer sk-wrong"})
+    assert response.status_code == 401
+    error = response.json()["error"]
+    assert error["code"] == ("401" if path.startswith("/openai/") else "invalid_api_key")
+    assert "sk-wrong" not in response.text
+
+
 async def test_azure_clients_name_the_key_in_a_header_of_their_own(server: Server) -> None:
     async with connected(server, PATHS[1], {"api-key": server.key}):
         pass
@@ -92,8 +101,8 @@ async def test_unknown_headers_and_query_parameters_are_ignored(server: Server) 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
 async def test_compression_may_be_offered_or_not(server: Server, compression: str | None) -> None:
-    async with connected(server, compression=compression):
-        pass
+    async with connected(server, compression=compression) as wire:
+        await wire.say("Hello.")
 
 
 async def test_slashes_may_be_doubled(server: Server) -> None:
@@ -120,13 +129,13 @@ async def test_a_transcription_model_is_no_realtime_deployment_on_azure(server: 
     assert response.headers["x-ms-region"]
 
 
-async def test_a_client_that_vanishes_disturbs_nobody(server: Server) -> None:
+async def test_a_client_that_vanishes_in_mid_answer_disturbs_nobody(server: Server) -> None:
     async with connected(server) as other:
-        socket = await websockets.connect(
-            server.websocket + PATHS[0],
-            additional_headers={"Authorization": f"Bearer {server.key}"},
-            proxy=None,
-        )
-        await socket.send('{"type":"response.create"}')
-        socket.transport.abort()
+        async with connected(server, "/v1/realtime?model=slow") as wire:
+            await wire.say("Speak for a long time.")
+            await wire.send(respond())
+            await wire.until("response.output_audio.delta")
+            wire.socket.transport.abort()
         await other.say("Still there?")
+        await other.send(respond())
+        assert (await other.turn())[-2]["response"]["status"] == "completed"

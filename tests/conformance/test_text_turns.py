@@ -7,6 +7,10 @@ import pytest
 from conformance_server import Server
 from wire import connected, respond, types, update, user
 
+from antiphon.testing import answers
+from antiphon.testing.endpoints import CHAT, Endpoints
+from antiphon.testing.loopback import Answer
+
 pytestmark = pytest.mark.anyio
 
 TEXT_TURN = [
@@ -135,6 +139,12 @@ async def test_a_spoken_turn_has_the_recorded_order_and_chunks(server: Server) -
         assert sizes[:3] == [4800, 7200, 12000]
         assert set(sizes[3:-1]) <= {12000}
         assert all(size % 2 == 0 and size <= 28_800 for size in sizes)
+        sound_ms = sum(sizes) // 48
+        transcript = turn[-2]["response"]["output"][0]["content"][0]["transcript"]
+        assert transcript == "".join(
+            e["delta"] for e in turn if e["type"] == "response.output_audio_transcript.delta"
+        )
+        assert sound_ms >= 20 * len(transcript)
         usage = turn[-2]["response"]["usage"]
         assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
         assert usage["output_tokens"] == sum(usage["output_token_details"].values())
@@ -199,11 +209,24 @@ async def test_an_engine_that_cannot_be_reached_fails_the_response_only(server: 
         await wire.until("session.updated")
 
 
-@pytest.mark.parametrize("limit", [1])
-async def test_an_answer_stops_at_its_token_limit(server: Server, limit: int) -> None:
+async def test_an_answer_stops_at_its_token_limit(server: Server) -> None:
     async with connected(server) as wire:
         await wire.say("A long answer, please.")
-        await wire.send(respond(output_modalities=["text"], max_output_tokens=limit))
+        await wire.send(respond(output_modalities=["text"], max_output_tokens=1))
         response = (await wire.until("response.done"))["response"]
         details = {"type": "incomplete", "reason": "max_output_tokens"}
         assert (response["status"], response["status_details"]) == ("incomplete", details)
+
+
+async def test_an_answer_stopped_by_a_content_filter_says_so(
+    server: Server, scripted: Endpoints
+) -> None:
+    filtered = [answers.chunk({"content": "I would "}), answers.chunk({}, "content_filter")]
+    async with connected(server) as wire:
+        await wire.say("Say something that nobody should.")
+        scripted.answer_next(CHAT, Answer([*filtered, answers.DONE], answers.EVENT_STREAM))
+        await wire.send(respond(output_modalities=["text"]))
+        response = (await wire.turn())[-2]["response"]
+        details = {"type": "incomplete", "reason": "content_filter"}
+        assert (response["status"], response["status_details"]) == ("incomplete", details)
+        assert response["output"][0]["status"] == "incomplete"

@@ -54,6 +54,29 @@ async def test_a_function_call_is_made_answered_and_spoken_about(server: Server)
         assert (await wire.turn())[-2]["response"]["status"] == "completed"
 
 
+@pytest.mark.usefixtures("scripted")
+async def test_parallel_calls_have_a_place_each_in_one_response(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send(update(tools=[WEATHER, WEATHER | {"name": "get-time"}]))
+        await wire.say("What is the weather, and what time is it?")
+        await wire.send(respond())
+        turn = await wire.turn()
+        added = [e for e in turn if e["type"] == "response.output_item.added"]
+        assert [e["output_index"] for e in added] == [0, 1]
+        assert [e["item"]["name"] for e in added] == ["get-weather", "get-time"]
+        done = [e for e in turn if e["type"] == "response.function_call_arguments.done"]
+        assert [e["output_index"] for e in done] == [0, 1]
+        calls = [e["item"]["call_id"] for e in added]
+        assert len(set(calls)) == 2
+        assert [item["call_id"] for item in turn[-2]["response"]["output"]] == calls
+        for call_id in calls:
+            item = {"type": "function_call_output", "call_id": call_id, "output": "fine"}
+            await wire.send({"type": "conversation.item.create", "item": item})
+        await wire.send(respond(output_modalities=["text"]))
+        output = (await wire.turn())[-2]["response"]["output"]
+        assert output[0]["content"][0]["text"] == "The tool says: fine"
+
+
 async def test_an_output_for_an_unknown_call_is_refused(server: Server) -> None:
     item = {"type": "function_call_output", "call_id": "call_X", "output": "1"}
     async with connected(server) as wire:
