@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
+from antiphon.audio.pcm import duration_ms
 from antiphon.core.output_audio import Clause, cut, words_until
 from antiphon.protocol import errors
 from antiphon.protocol.errors import ClientError
@@ -42,11 +43,9 @@ class Entry:
 
     @property
     def is_spoken_by_assistant(self) -> bool:
-        """Whether the item holds the assistant's sound."""
-        return (
-            isinstance(self.item, MessageItem)
-            and any(isinstance(part, OutputAudio) for part in self.item.content)
-            and any(self.audio)
+        """Whether the item holds the assistant's speech."""
+        return isinstance(self.item, MessageItem) and any(
+            isinstance(part, OutputAudio) for part in self.item.content
         )
 
     @property
@@ -74,11 +73,6 @@ class Conversation:
     def __contains__(self, item_id: object) -> bool:
         return item_id in self._entries
 
-    @property
-    def last_id(self) -> str | None:
-        """The id of the last item."""
-        return self._order[-1] if self._order else None
-
     def find(self, item_id: str) -> Entry | None:
         """Return an entry, or None when there is none of that id."""
         return self._entries.get(item_id)
@@ -101,7 +95,11 @@ class Conversation:
             raise errors.item_already_exists(entry.id)
         if after not in (None, ROOT) and after not in self._entries:
             raise errors.unknown_previous_item(str(after))
-        if len(self._order) >= MAX_ITEMS or self._kept_bytes + entry.kept_bytes > MAX_KEPT_BYTES:
+        self.require_room(entry.kept_bytes)
+
+    def require_room(self, size_bytes: int) -> None:
+        """Raise `ClientError` when a client may not add so much."""
+        if len(self._order) >= MAX_ITEMS or self._kept_bytes + size_bytes > MAX_KEPT_BYTES:
             raise ClientError(
                 "conversation_full",
                 f"The conversation holds {len(self._order)} items and can hold no more. "
@@ -157,20 +155,26 @@ def with_transcript(entry: Entry, text: str) -> Entry:
     return replace(entry, item=structs.replace(item, content=tuple(parts)))
 
 
-def truncated(entry: Entry, end_ms: int) -> Entry:
+def truncated(entry: Entry, content_index: int, end_ms: int) -> Entry:
     """Return the entry of a spoken message without the sound and the words after a position.
 
     Spec: the transcript goes as well, since it would hold what nobody heard. What was heard stays
-    known to the model.
+    known to the model. Raises `ClientError` when there is no such sound.
     """
     item = entry.item
-    if not isinstance(item, MessageItem):
-        return entry
-    content = (OutputAudio(), *item.content[1:])
+    if not isinstance(item, MessageItem) or not entry.is_spoken_by_assistant:
+        raise errors.only_audio_truncatable()
+    before, part = item.content[:content_index], item.content[content_index : content_index + 1]
+    if not part or not isinstance(part[0], OutputAudio):
+        raise errors.unknown_content_part(content_index)
+    sound = b"".join(entry.audio[content_index : content_index + 1])
+    have_ms = duration_ms(sound)
+    if end_ms > have_ms:
+        raise errors.audio_already_shorter(have_ms, end_ms)
     return replace(
         entry,
-        item=structs.replace(item, content=content),
-        audio=tuple(cut(sound, end_ms) for sound in entry.audio),
+        item=structs.replace(item, content=(*before, OutputAudio())),
+        audio=(*entry.audio[:content_index], cut(sound, end_ms)),
         heard=words_until(entry.clauses, end_ms),
     )
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from antiphon.audio import pcm
 from antiphon.core import context
 from antiphon.core import plan as planning
 from antiphon.core.commands import PrepareResponse, RecordAudio
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.conversation import Conversation, Entry, truncated, with_transcript
+from antiphon.core.entries import entry_of
 from antiphon.core.happenings import (
     Heard,
     HearingFailed,
@@ -31,9 +31,10 @@ from antiphon.engines.responder import ResponseRequest, Turn, UserTurn
 from antiphon.protocol import errors
 from antiphon.protocol.client_events import ConversationItemTruncate
 from antiphon.protocol.errors import ClientError
-from antiphon.protocol.items import InputAudio, MessageItem
+from antiphon.protocol.items import InputAudio, ItemReference, MessageItem, ResponseInputItem
 from antiphon.protocol.server_events import (
     ConversationItemAdded,
+    ConversationItemDeleted,
     ConversationItemDone,
     ConversationItemTruncated,
     InputAudioBufferCommitted,
@@ -41,6 +42,7 @@ from antiphon.protocol.server_events import (
     ResponseOutputItemAdded,
     ResponseOutputItemDone,
 )
+from antiphon.protocol.session import Audio
 
 _RESERVED_TOKENS = 1_024
 """What a context leaves free for the answer when no maximum is asked for."""
@@ -107,27 +109,28 @@ class Dialogue:
         for response in self.responses:
             message = response.message_of(asked.item_id)
             if message is not None:
-                _check_truncation(asked, message.audio.made_ms)
-                message.truncate(asked.audio_end_ms)
+                message.truncate(asked.content_index, asked.audio_end_ms)
                 return [self._truncated(asked)]
         entry = self.conversation.require(asked.item_id, "truncate")
-        if not entry.clauses and not entry.is_spoken_by_assistant:
-            raise errors.only_audio_truncatable()
-        _check_truncation(asked, pcm.duration_ms(entry.audio[0]) if entry.audio else 0)
-        self.conversation.put(truncated(entry, asked.audio_end_ms))
+        self.conversation.put(truncated(entry, asked.content_index, asked.audio_end_ms))
         return [*self.responses.discard_guess(), self._truncated(asked)]
 
-    def find_referenced(self, item_id: str, path: str) -> Entry:
-        """Return an item that a response's input refers to; raise `ClientError` if unknown."""
-        entry = self.conversation.find(item_id)
-        if entry is None:
-            raise errors.unknown_referenced_item(path, item_id)
-        return entry
+    def own_input(self, items: tuple[ResponseInputItem, ...], audio: Audio) -> list[Entry]:
+        """Return what a response reads in place of the conversation; raise `ClientError` if bad."""
+        return [
+            self._own(item, f"response.input[{index}]", audio) for index, item in enumerate(items)
+        ]
 
-    def drop_item(self, item_id: str) -> list[Told]:
+    def drop_item(self, item_id: str, now: float) -> list[Told]:
         """Delete an item and stop whatever is still being found out about it."""
         self.conversation.remove(item_id)
-        return [ItemDropped(item_id), *self.responses.discard_guess()]
+        deleted = ConversationItemDeleted(event_id=self._ids.event(), item_id=item_id)
+        return [
+            ItemDropped(item_id),
+            *self.responses.discard_guess(),
+            deleted,
+            *self._start_ready(now),
+        ]
 
     def _hear(self, heard: Heard, now: float) -> list[Told]:
         """Note what the responder knows of a spoken item; responses may have waited for it."""
@@ -219,7 +222,8 @@ class Dialogue:
     def cancel(self, response_id: str | None, now: float) -> list[Told]:
         """Stop a response for the client; raise `ClientError` when there is none."""
         response = self.responses.find(response_id)
-        return self.responses.stop(response, Ending("cancelled", "client_cancelled"), now)
+        told = self.responses.discard_guess() if response.plan.in_conversation else []
+        return told + self.responses.stop(response, Ending("cancelled", "client_cancelled"), now)
 
     def interrupt(self, now: float) -> list[Told]:
         """Stop the conversation's response because the user speaks."""
@@ -296,6 +300,15 @@ class Dialogue:
             RecordAudio(ended.ledger),
         ]
 
+    def _own(self, item: ResponseInputItem, path: str, audio: Audio) -> Entry:
+        if not isinstance(item, ItemReference):
+            # Its id is the client's affair: the conversation may have an item of the same id.
+            return replace(entry_of(item, path, audio, self._ids), id=self._ids.item())
+        entry = self.conversation.find(item.id)
+        if entry is None:
+            raise errors.unknown_referenced_item(f"{path}.id", item.id)
+        return entry
+
     def _truncated(self, asked: ConversationItemTruncate) -> Told:
         return ConversationItemTruncated(
             event_id=self._ids.event(),
@@ -337,7 +350,7 @@ class Dialogue:
     def _request(self, planned: ResponsePlan, turns: tuple[Turn, ...]) -> ResponseRequest:
         most = planned.max_output_tokens
         reserved = most if isinstance(most, int) else _RESERVED_TOKENS
-        budget = self._offer.context_tokens - reserved - context.text_tokens(planned.instructions)
+        budget = self._offer.context_tokens - reserved - planning.fixed_tokens(planned)
         fitting = context.fit(turns, planned.truncation, max(1, budget))
         return planning.request(planned, fitting, self._session_key)
 
@@ -378,10 +391,3 @@ def _finished(closed: ItemClosed) -> Entry:
         heard=None if heard is None else words_until(closed.clauses, heard),
         clauses=closed.clauses,
     )
-
-
-def _check_truncation(asked: ConversationItemTruncate, have_ms: int) -> None:
-    if asked.content_index:
-        raise errors.unknown_content_part(asked.content_index)
-    if asked.audio_end_ms > have_ms:
-        raise errors.audio_already_shorter(have_ms, asked.audio_end_ms)

@@ -3,8 +3,10 @@
 from msgspec import UNSET, structs
 
 from antiphon.audio.formats import InputDecoder, OutputEncoder
+from antiphon.audio.pcm import duration_ms
 from antiphon.core.conversation import Entry
 from antiphon.core.ids import Ids
+from antiphon.core.output_audio import Clause
 from antiphon.protocol import errors
 from antiphon.protocol.codec import decode_audio, encode_audio
 from antiphon.protocol.items import (
@@ -34,7 +36,8 @@ def entry_of(item: Item, path: str, audio: Audio, ids: Ids) -> Entry:
             content = tuple(_without_sound(part) for part in item.content)
             item_id = ids.item() if item.id is UNSET else item.id
             told = structs.replace(item, id=item_id, status="completed", content=content)
-            return Entry(item_id, told, audio=sounds, heard=_known(item, sounds))
+            known, spoken = _known(item, sounds), _spoken(item, sounds)
+            return Entry(item_id, told, audio=sounds, heard=known, clauses=spoken)
         case FunctionCallItem():
             item_id = ids.item() if item.id is UNSET else item.id
             call_id = ids.call() if item.call_id is UNSET else item.call_id
@@ -96,6 +99,14 @@ def _known(item: MessageItem, sounds: tuple[bytes, ...]) -> str | None:
         return None
     transcripts = [part.transcript or "" for part in item.content if isinstance(part, InputAudio)]
     return " ".join(transcripts) if transcripts else None
+
+
+def _spoken(item: MessageItem, sounds: tuple[bytes, ...]) -> tuple[Clause, ...]:
+    """Return where the words of the assistant's speech are: spread evenly, for all we know."""
+    for part, sound in zip(item.content, sounds, strict=True):
+        if isinstance(part, OutputAudio) and part.transcript is not UNSET:
+            return (Clause(0, duration_ms(sound), part.transcript),)
+    return ()
 
 
 def _decoded(sound: str, audio_format: AudioFormat, path: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 from antiphon.core.happenings import ItemClosed, ItemOpened, Told
 from antiphon.core.ids import Ids
 from antiphon.core.output_audio import Clause, OutputAudio, cut
+from antiphon.protocol import errors
 from antiphon.protocol.codec import encode_audio
 from antiphon.protocol.items import FunctionCallItem, ItemStatus, MessageItem, OutputText
 from antiphon.protocol.items import OutputAudio as SpokenPart
@@ -101,12 +102,6 @@ class SpokenMessage(OutputItem):
         self._is_cut_off = False
         self.audio = audio
 
-    @property
-    def known_ms(self) -> int:
-        """How much sound there is that has not been truncated."""
-        made_ms = self.audio.made_ms
-        return made_ms if self._heard_until_ms is None else min(made_ms, self._heard_until_ms)
-
     def open(self) -> list[Told]:
         """Begin the item and its one part."""
         return self._open_message(AudioPart(transcript=""))
@@ -120,8 +115,14 @@ class SpokenMessage(OutputItem):
         """Add a piece of sound."""
         return self._send(self.audio.push(pcm, clause, now))
 
-    def truncate(self, audio_end_ms: int) -> None:
-        """Note that the user hears no more than this."""
+    def truncate(self, content_index: int, audio_end_ms: int) -> None:
+        """Note that the user hears no more than this; raise `ClientError` if that cannot be."""
+        made_ms, until_ms = self.audio.made_ms, self._heard_until_ms
+        have_ms = made_ms if until_ms is None else min(made_ms, until_ms)
+        if content_index:
+            raise errors.unknown_content_part(content_index)
+        if audio_end_ms > have_ms:
+            raise errors.audio_already_shorter(have_ms, audio_end_ms)
         self._heard_until_ms = audio_end_ms
 
     def cut_off(self) -> None:

@@ -13,6 +13,7 @@ from antiphon.core.configuration import (
     check_voice,
     functions,
 )
+from antiphon.core.context import text_tokens
 from antiphon.engines import llm
 from antiphon.engines.responder import ResponseRequest, Turn
 from antiphon.protocol import errors
@@ -102,6 +103,12 @@ def request(planned: ResponsePlan, turns: tuple[Turn, ...], session_key: str) ->
         max_output_tokens=most if isinstance(most, int) else None,
         session_key=session_key,
     )
+
+
+def fixed_tokens(planned: ResponsePlan) -> int:
+    """Estimate what instructions and tools take of the model's context."""
+    described = (f"{tool.name}{tool.description}{tool.parameters}" for tool in planned.tools)
+    return text_tokens(planned.instructions) + sum(text_tokens(text) for text in described)
 
 
 def _tools(

@@ -7,11 +7,12 @@ kept until the turn is committed, and then they become a response at once, or th
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from antiphon.audio.pcm import BYTES_PER_SAMPLE
 from antiphon.core.commands import CancelJob, StartResponse
 from antiphon.core.context import Context
 from antiphon.core.happenings import Told
 from antiphon.core.response import Ending, Response, failure
-from antiphon.engines.responder import ResponsePiece, ResponseRequest
+from antiphon.engines.responder import ResponsePiece, ResponseRequest, SpokenAudio
 from antiphon.protocol import errors
 
 MAX_OUT_OF_BAND = 16
@@ -47,6 +48,16 @@ class Responses:
     def is_guessing(self) -> bool:
         """Whether a guess is being made."""
         return self._guess is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no response runs."""
+        return not self._running
+
+    @property
+    def have_sound(self) -> bool:
+        """Whether any running response has made sound."""
+        return any(each.has_sound for each in self._running.values())
 
     @property
     def deadline(self) -> float | None:
@@ -162,6 +173,9 @@ class Responses:
         return told
 
     def _take(self, response: Response, piece: ResponsePiece, now: float) -> list[Told]:
+        if isinstance(piece, SpokenAudio) and len(piece.pcm) % BYTES_PER_SAMPLE:
+            message = "The model sent half a sample of sound. Send response.create again."
+            return self.stop(response, failure("engine_invalid_answer", message), now)
         told = response.take(piece, now)
         if response.exceeds_its_tokens() and not response.has_ended:
             told += self.stop(response, Ending("incomplete", "max_output_tokens"), now)

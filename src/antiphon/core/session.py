@@ -17,7 +17,6 @@ from antiphon.core.configuration import (
     initial_session,
     update,
 )
-from antiphon.core.conversation import Entry
 from antiphon.core.dialogue import Dialogue, Followed
 from antiphon.core.entries import entry_of, with_sound
 from antiphon.core.happenings import (
@@ -56,10 +55,9 @@ from antiphon.protocol import client_events as client
 from antiphon.protocol import errors
 from antiphon.protocol.codec import decode_audio
 from antiphon.protocol.errors import ClientError
-from antiphon.protocol.items import FunctionCallOutputItem, ItemReference, ResponseInputItem
+from antiphon.protocol.items import FunctionCallOutputItem
 from antiphon.protocol.response import ResponseParameters
 from antiphon.protocol.server_events import (
-    ConversationItemDeleted,
     ConversationItemRetrieved,
     Error,
     ErrorBody,
@@ -134,10 +132,11 @@ class Session:
         if self._closing:
             return []
         try:
-            return self._expand(self._route(received))
+            told = self._expand(self._route(received))
         except ClientError as mistake:
             event_id = getattr(received, "event_id", None)
             return [self._error(mistake.answering(event_id))]
+        return told + self._expand(self._catch_up())
 
     def _route(self, received: Input) -> Iterable[Told]:
         told: Iterable[Told] = self._ROUTES[type(received)](self, received)
@@ -187,22 +186,25 @@ class Session:
 
     def _drain(self, _: Draining) -> Iterable[Told]:
         self._draining = True
-        return self._leave_if_idle()
+        return []
 
     def _leave(self, _: client.SessionClose) -> Iterable[Told]:
         return [*self._close(), CloseConnection(_NORMAL, "session.close")]
 
     def _close(self) -> list[Told]:
-        told = self._expand(
-            [*self._listening.transcriptions.drop_all(), *self._dialogue.abandon(self._now)]
-        )
         self._closing = True
-        return list(told)
+        return [*self._listening.transcriptions.drop_all(), *self._dialogue.abandon(self._now)]
 
-    def _leave_if_idle(self) -> list[Told]:
-        if not self._draining or self._dialogue.responses.active is not None:
+    def _catch_up(self) -> list[Told]:
+        """Do what had to wait until nothing stands in its way."""
+        responses = self._dialogue.responses
+        if self._closing or responses.active is not None:
             return []
-        return [*self._close(), CloseConnection(_GOING_AWAY, "The server is shutting down.")]
+        if self._turn_waits and not self._listening.is_speech:
+            return self._respond_to_turn()
+        if self._draining and responses.is_idle:
+            return [*self._close(), CloseConnection(_GOING_AWAY, "The server is shutting down.")]
+        return []
 
     # Configuration
 
@@ -221,7 +223,9 @@ class Session:
     # Input audio
 
     def _append(self, event: client.InputAudioBufferAppend) -> Iterable[Told]:
-        return self._listening.append(decode_audio(event.audio))
+        audio = decode_audio(event.audio)
+        self._dialogue.conversation.require_room(len(audio))
+        return self._listening.append(audio)
 
     def _commit(self, _: client.InputAudioBufferCommit) -> Iterable[Told]:
         return self._listening.commit()
@@ -252,8 +256,7 @@ class Session:
 
     def _delete_item(self, event: client.ConversationItemDelete) -> Iterable[Told]:
         self._dialogue.conversation.require(event.item_id, "delete")
-        deleted = ConversationItemDeleted(event_id=self._ids.event(), item_id=event.item_id)
-        return [*self._dialogue.drop_item(event.item_id), deleted]
+        return self._dialogue.drop_item(event.item_id, self._now)
 
     def _truncate_item(self, event: client.ConversationItemTruncate) -> Iterable[Told]:
         return self._dialogue.truncate(event)
@@ -263,16 +266,12 @@ class Session:
     def _create_response(self, event: client.ResponseCreate) -> Iterable[Told]:
         asked = event.response or ResponseParameters()
         planned = self._plan(asked)
-        read = None if asked.input is UNSET else self._own_input(asked.input)
-        return self._dialogue.respond(planned, read, self._now)
-
-    def _own_input(self, items: tuple[ResponseInputItem, ...]) -> list[Entry]:
-        return [
-            self._dialogue.find_referenced(item.id, f"response.input[{index}].id")
-            if isinstance(item, ItemReference)
-            else entry_of(item, f"response.input[{index}]", self._session.audio, self._ids)
-            for index, item in enumerate(items)
-        ]
+        own = asked.input
+        read = None if own is UNSET else self._dialogue.own_input(own, self._session.audio)
+        told = self._dialogue.respond(planned, read, self._now)
+        if planned.in_conversation and read is None:
+            self._turn_waits = False
+        return told
 
     def _cancel_response(self, event: client.ResponseCancel) -> Iterable[Told]:
         return self._dialogue.cancel(event.response_id, self._now)
@@ -300,7 +299,6 @@ class Session:
     # What follows from happenings
 
     def _on_turn_began(self, _: TurnBegan) -> Iterable[Told]:
-        self._turn_waits = False
         vad = self._session.audio.input.turn_detection
         if vad is not None and vad.interrupt_response:
             return self._dialogue.interrupt(self._now)
@@ -318,13 +316,12 @@ class Session:
             told += self._expand(self._dialogue.responses.discard_guess())
         return told + self._expand(self._listening.end_turn(turn, self._now))
 
-    def _respond_to_turn(self) -> Iterable[Told]:
-        if self._dialogue.responses.active is not None:
-            # The response was not to be interrupted; the turn gets its answer after it.
-            self._turn_waits = True
+    def _respond_to_turn(self) -> list[Told]:
+        # A response that was not to be interrupted runs on; the turn gets its answer after it.
+        self._turn_waits = self._dialogue.responses.active is not None
+        if self._turn_waits:
             return []
-        planned = self._plan(ResponseParameters())
-        return self._dialogue.respond(planned, None, self._now)
+        return self._dialogue.respond(self._plan(ResponseParameters()), None, self._now)
 
     def _on_guessed(self, guessed: Guessed) -> Iterable[Told]:
         vad = self._session.audio.input.turn_detection
@@ -343,12 +340,8 @@ class Session:
 
     def _on_response_ended(self, ended: ResponseEnded) -> Iterable[Told]:
         told = self._expand(self._dialogue.follow(ended, self._now))
-        if self._closing:
-            return told
-        if self._turn_waits and self._dialogue.responses.active is None:
-            self._turn_waits = False
-            return told + self._expand(self._respond_to_turn())
-        return told + self._expand(self._leave_if_idle() or self._prepare())
+        is_over = self._closing or self._turn_waits
+        return told if is_over else told + self._expand(self._prepare())
 
     def _prepare(self) -> list[Told]:
         if self._dialogue.responses.active is not None or self._dialogue.responses.is_guessing:
@@ -360,8 +353,7 @@ class Session:
         return plan(self._session, asked, self._offer, has_spoken=self._has_spoken())
 
     def _has_spoken(self) -> bool:
-        active = self._dialogue.responses.active
-        return self._dialogue.has_spoken or (active is not None and active.has_sound)
+        return self._dialogue.has_spoken or self._dialogue.responses.have_sound
 
     def _error(self, error: ClientError) -> Error:
         return Error(event_id=self._ids.event(), error=ErrorBody.of(error))
