@@ -35,7 +35,10 @@ class Inbox:
 
     async def take(self, timeout_s: float | None) -> Input | None:
         """Return the next input, or None when none came in time."""
-        if not self._items:
+        if self._items:
+            # Others have their turn in between, however much one client sends at once.
+            await asyncio.sleep(0)
+        else:
             self._arrived.clear()
             try:
                 async with asyncio.timeout(timeout_s):

@@ -32,7 +32,7 @@ from antiphon.core.inputs import (
     TranscriptGrew,
     TranscriptSettled,
 )
-from antiphon.engines.responder import ResponseRequest
+from antiphon.engines.responder import ResponseFinished, ResponsePiece, ResponseRequest
 from antiphon.engines.stt import (
     FinalTranscript,
     PartialTranscript,
@@ -92,8 +92,12 @@ class Jobs:
             task.cancel()
 
     def _score(self, command: ScoreSpeech) -> None:
-        def deliver(probabilities: tuple[float, ...]) -> None:
-            self._inbox.put_at_once(SpeechScored(command.job, probabilities))
+        def deliver(probabilities: tuple[float, ...] | None) -> None:
+            self._inbox.put_at_once(
+                JobFailed(command.job, "server_error", _FAULT)
+                if probabilities is None
+                else SpeechScored(command.job, probabilities)
+            )
 
         self._pipeline.speech.order(self._speech, command.frames, deliver)
 
@@ -158,22 +162,29 @@ class Jobs:
     async def _transcribe(
         self, job: int, transcriber: Transcriber, options: TranscriptionOptions, queue: _Audio
     ) -> AsyncIterator[EngineResult]:
-        async with aclosing(
-            cast("Any", transcriber.transcribe(_until_end(queue), options))
-        ) as transcripts:
-            async for transcript in transcripts:
+        audio = _Handed(queue)
+        async with aclosing(cast("Any", transcriber.transcribe(audio.pieces(), options))) as heard:
+            async for transcript in heard:
                 match transcript:
                     case PartialTranscript(text):
                         yield TranscriptGrew(job, text)
                     case FinalTranscript(text):
+                        audio.unanswered -= 1
                         yield TranscriptSettled(job, text)
                     case _:
                         raise _garbage("transcriber", transcript)
+        if audio.unanswered > 0 or not audio.has_ended:
+            raise _stopped("transcriber")
 
     async def _respond(self, job: int, request: ResponseRequest) -> AsyncIterator[EngineResult]:
+        piece: object = None
         async with aclosing(cast("Any", self._pipeline.responder.respond(request))) as pieces:
             async for piece in pieces:
+                if not isinstance(piece, ResponsePiece):
+                    raise _garbage("model", piece)
                 yield ResponseProduced(job, piece)
+        if not isinstance(piece, ResponseFinished):
+            raise _stopped("model")
 
     async def _prepare(self, request: ResponseRequest) -> None:
         try:
@@ -194,13 +205,32 @@ def _where(fault: Exception) -> dict[str, str]:
     return {"fault": type(fault).__name__, "where": last}
 
 
-async def _until_end(queue: _Audio) -> AsyncIterator[NDArray[np.float32] | Settle]:
-    while (audio := await queue.get()) is not None:
-        yield audio
+class _Handed:
+    """The audio of one transcription on its way to the engine, and what it still owes for it."""
+
+    def __init__(self, queue: _Audio) -> None:
+        self._queue = queue
+        self.unanswered = 0
+        """Full texts that the engine was asked for and has not given."""
+        self.has_ended = False
+
+    async def pieces(self) -> AsyncIterator[NDArray[np.float32] | Settle]:
+        """Yield the audio until it ends."""
+        while (audio := await self._queue.get()) is not None:
+            self.unanswered += isinstance(audio, Settle)
+            yield audio
+        self.unanswered += 1
+        self.has_ended = True
 
 
 def _garbage(kind: str, what: object) -> EngineError:
     return EngineError(
         "engine_invalid_answer",
         f"The {kind} returned a {type(what).__name__}, which is none of its results.",
+    )
+
+
+def _stopped(kind: str) -> EngineError:
+    return EngineError(
+        "engine_invalid_answer", f"The {kind} stopped in the middle of its answer. Try again."
     )

@@ -101,7 +101,10 @@ class Runner:
 
     async def _next(self) -> Input:
         deadline = self._session.deadline()
-        timeout_s = None if deadline is None else max(0.0, deadline - self._around.clock())
+        timeout_s = None if deadline is None else deadline - self._around.clock()
+        if timeout_s is not None and timeout_s <= 0:
+            # Even while inputs wait: a client cannot put a deadline off by sending on.
+            return DeadlineReached()
         received = await self._inbox.take(timeout_s)
         return DeadlineReached() if received is None else received
 
