@@ -1,0 +1,153 @@
+"""The Moonshine network: an encoder of raw samples and a decoder that writes tokens.
+
+The decoder is greedy, with a cache of keys and values. Speech is transcribed again and again while
+it grows, so most of what the decoder will write is known beforehand: the last transcript is given
+as a draft, all of it is checked in one pass, and only from the first difference on the decoder
+writes token by token. The outcome is what the decoder would have written alone.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.backends.onnx import Interrupt, Model
+from antiphon.engines.stt import STT_SAMPLE_RATE_HZ
+
+_START = 1
+_END = 2
+_SPECIAL = frozenset((0, _START, _END))
+_SPACE = "▁"
+
+# Guards against a decoder that repeats itself: nobody speaks faster than this for long.
+_TOKENS_PER_SECOND = 6.5
+_TOKENS_MORE = 6
+_SURE_OF_SILENCE = 0.9
+"""How sure the decoder must be to write nothing; on noise it is surer, on faint speech less."""
+
+
+class Vocabulary:
+    """What each token writes."""
+
+    def __init__(self, pieces: Sequence[str]) -> None:
+        self._bytes = [_written(piece) for piece in pieces]
+
+    @classmethod
+    def load(cls, path: Path) -> "Vocabulary":
+        """Read a JSON array in which element n is token n."""
+        return cls(json.loads(path.read_text(encoding="utf-8")))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens, without the space before its first word."""
+        written = b"".join(
+            self._bytes[token]
+            for token in tokens
+            if token not in _SPECIAL and token < len(self._bytes)
+        )
+        return written.decode("utf-8", "replace").removeprefix(" ")
+
+
+def _written(piece: str) -> bytes:
+    # A character that has no token of its own is spelled as the bytes of its UTF-8 form.
+    if len(piece) == len("<0x00>") and piece.startswith("<0x") and piece.endswith(">"):
+        return bytes([int(piece[3:5], 16)])
+    return piece.replace(_SPACE, " ").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What the model understood."""
+
+    text: str
+    tokens: tuple[int, ...]
+
+
+class MoonshineModel:
+    """Transcribe one stretch of speech; shared by all sessions."""
+
+    def __init__(self, encoder: Model, decoder: Model, vocabulary: Vocabulary) -> None:
+        self._encoder = encoder
+        self._decoder = decoder
+        self._vocabulary = vocabulary
+
+    def transcribe(
+        self, samples: NDArray[np.float32], draft: Sequence[int], interrupt: Interrupt
+    ) -> Hypothesis:
+        """Return what is said; ``draft`` is a guess that saves time where it is right."""
+        encoded = self._encoder.run(
+            ["last_hidden_state"], {"input_values": samples[np.newaxis]}, interrupt
+        )[0]
+        most = int(len(samples) / STT_SAMPLE_RATE_HZ * _TOKENS_PER_SECOND) + _TOKENS_MORE
+        decoding = _Decoding(self._decoder, encoded, interrupt)
+        tokens, following = decoding.check(draft[:most])
+        while following != _END and len(tokens) < most:
+            tokens.append(following)
+            following = decoding.write(following)
+        return Hypothesis(self._vocabulary.decode(tokens).strip(), tuple(tokens))
+
+
+class _Decoding:
+    """One run of the decoder over one encoded stretch of speech."""
+
+    def __init__(self, decoder: Model, encoded: NDArray[np.float32], interrupt: Interrupt) -> None:
+        self._decoder = decoder
+        self._interrupt = interrupt
+        empty = {
+            name: np.zeros((1, int(shape[1]), 0, int(shape[3])), np.float32)
+            for name, shape in decoder.input_shapes.items()
+            if name.startswith("past_key_values")
+        }
+        self._inputs: dict[str, NDArray[Any]] = {"encoder_hidden_states": encoded, **empty}
+
+    def check(self, draft: Sequence[int]) -> tuple[list[int], int]:
+        """Return the tokens of the draft that the decoder agrees with, and the one after them."""
+        outputs = self._run(self._decoder.output_names, [_START, *draft], cached=False)
+        logits = outputs["logits"][0]
+        logits[0] = _without_doubtful_silence(logits[0])
+        written = logits.argmax(axis=-1).tolist()
+        agreed = 0
+        while agreed < len(draft) and written[agreed] == draft[agreed]:
+            agreed += 1
+        for name, values in outputs.items():
+            if ".decoder." in name:
+                self._remember(name, np.ascontiguousarray(values[:, :, : agreed + 1]))
+            elif ".encoder." in name:
+                self._remember(name, values)
+        return list(draft[:agreed]), written[agreed]
+
+    def write(self, token: int) -> int:
+        """Add a token and return the next one."""
+        # The keys and values of the encoder do not change; fetching them would copy them.
+        names = [name for name in self._decoder.output_names if ".encoder." not in name]
+        outputs = self._run(names, [token], cached=True)
+        for name, values in outputs.items():
+            if ".decoder." in name:
+                self._remember(name, values)
+        return int(outputs["logits"][0, -1].argmax())
+
+    def _run(
+        self, names: list[str], tokens: list[int], *, cached: bool
+    ) -> dict[str, NDArray[np.float32]]:
+        self._inputs["input_ids"] = np.array([tokens], np.int64)
+        self._inputs["use_cache_branch"] = np.array([cached])
+        outputs = self._decoder.run(names, self._inputs, self._interrupt)
+        return dict(zip(names, outputs, strict=True))
+
+    def _remember(self, name: str, values: NDArray[np.float32]) -> None:
+        self._inputs[name.replace("present", "past_key_values", 1)] = values
+
+
+def _without_doubtful_silence(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Keep the decoder from writing nothing unless it is sure of it."""
+    if logits.argmax() != _END:
+        return logits
+    certainty = 1 / float(np.exp(logits - logits[_END]).sum())
+    if certainty >= _SURE_OF_SILENCE:
+        return logits
+    speaking = logits.copy()
+    speaking[_END] = -np.inf
+    return speaking
