@@ -13,6 +13,7 @@ does not share a processor with it; `GET /requests` then tells when each request
 
 import argparse
 import asyncio
+import itertools
 import json
 import ssl
 import threading
@@ -72,7 +73,6 @@ class Endpoints(LoopbackServer):
         *,
         reply: Reply | Callable[[Mapping[str, object]], Reply] = echo,
         transcripts: Sequence[str] = ("Hello there.",),
-        ms_per_character: int = 30,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -85,9 +85,7 @@ class Endpoints(LoopbackServer):
         }
         super().__init__(routes, port=port, tls=tls)
         self._reply = reply
-        self._transcripts = transcripts
-        self._ms_per_character = ms_per_character
-        self._transcribed = 0
+        self._transcripts = itertools.cycle(transcripts)
 
     @property
     def base_url(self) -> str:
@@ -130,10 +128,7 @@ class Endpoints(LoopbackServer):
 
     def _transcribe(self, received: Received) -> Answer:
         form = received.form
-        text = ""
-        if _is_audible(form["file"]):
-            text = self._transcripts[self._transcribed % len(self._transcripts)]
-            self._transcribed += 1
+        text = next(self._transcripts) if _is_audible(form["file"]) else ""
         if form.get("stream") == b"true":
             return answers.transcription_stream(text)
         return answers.transcription(text)
@@ -141,7 +136,7 @@ class Endpoints(LoopbackServer):
     def _speak(self, received: Received) -> Answer:
         fields = received.fields
         text, voice = str(fields["input"]), str(fields["voice"])
-        pieces = _hummed(text, voice, self._ms_per_character)
+        pieces = _hummed(text, voice)
         if fields.get("response_format") == "wav":
             return answers.speech_wav(pieces, TTS_SAMPLE_RATE_HZ)
         return answers.speech_pcm(pieces)
@@ -155,8 +150,8 @@ class Endpoints(LoopbackServer):
 
 
 @lru_cache(maxsize=256)
-def _hummed(text: str, voice: str, ms_per_character: int) -> tuple[Samples, ...]:
-    return tuple(hum(text, voice, ms_per_character=ms_per_character))
+def _hummed(text: str, voice: str) -> tuple[Samples, ...]:
+    return tuple(hum(text, voice))
 
 
 def _is_audible(file: bytes) -> bool:
