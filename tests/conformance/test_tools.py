@@ -55,6 +55,21 @@ async def test_a_function_call_is_made_answered_and_spoken_about(server: Server)
 
 
 @pytest.mark.usefixtures("scripted")
+async def test_a_call_may_be_answered_before_its_response_is_done(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send(update(tools=[WEATHER]))
+        await wire.say("What is the weather?")
+        await wire.send(respond())
+        call_id = (await wire.until("response.output_item.added"))["item"]["call_id"]
+        item = {"type": "function_call_output", "call_id": call_id, "output": "sunny"}
+        await wire.send({"type": "conversation.item.create", "item": item})
+        await wire.until("response.done")
+        await wire.send(respond(output_modalities=["text"]))
+        output = (await wire.turn())[-2]["response"]["output"]
+        assert output[0]["content"][0]["text"] == "The tool says: sunny"
+
+
+@pytest.mark.usefixtures("scripted")
 async def test_parallel_calls_have_a_place_each_in_one_response(server: Server) -> None:
     async with connected(server) as wire:
         await wire.send(update(tools=[WEATHER, WEATHER | {"name": "get-time"}]))
