@@ -1,6 +1,6 @@
 """Speak faster or slower at the same pitch, by overlapping similar stretches of the waveform.
 
-The method is WSOLA (waveform similarity overlap-add). Output advances in hops of 15 ms. For each,
+The method is WSOLA (waveform similarity overlap-add). Output advances in hops of 20 ms. For each,
 the input is read near the place where the speed says it should be read, at the offset where it is
 most like the natural continuation of what was just put out, and the two are cross-faded. Because
 the offset follows the waveform, periods of a voice join in phase, so pitch and timbre stay.
@@ -14,7 +14,7 @@ from antiphon.audio.pcm import SAMPLE_RATE_HZ, Samples, empty
 MIN_SPEED = 0.25
 MAX_SPEED = 1.5
 
-_HOP_MS = 15
+_HOP_MS = 20
 # To both sides: together a period of the lowest voice, so that a match in phase always exists.
 _SEEK_MS = 10
 # How much likeness is worth the farthest offset; settles ties in favour of even reading.
