@@ -75,17 +75,20 @@ class SourceUnreachableError(SourceError):
 
 
 class WeightsUnavailableError(WeightsError):
-    """No source could give an artifact."""
+    """No source could give some artifacts."""
 
-    def __init__(self, artifact: str, reasons: Sequence[str]) -> None:
-        tried = "".join(f"\n  - {reason}" for reason in reasons)
-        super().__init__(
-            f"The weights '{artifact}' could not be fetched. Tried:{tried}\n"
-            "Cure one of these and run the command again (what has arrived is kept), or copy the "
-            "files from another machine and set `server.weights_dir` to their directory."
+    def __init__(self, reasons: Mapping[str, Sequence[str]]) -> None:
+        tried = "".join(
+            f"\n{artifact}:" + "".join(f"\n  - {reason}" for reason in each)
+            for artifact, each in reasons.items()
         )
-        self.artifact = artifact
-        self.reasons = tuple(reasons)
+        super().__init__(
+            f"Some weights could not be fetched. For each, what was tried:{tried}\n"
+            "Cure one cause for each and run the command again (what has arrived is kept), or copy "
+            "the files from another machine and set `server.weights_dir` to their directory."
+        )
+        self.reasons = {artifact: tuple(each) for artifact, each in reasons.items()}
+        """For each artifact, why each source failed."""
 
 
 class NoSpaceError(WeightsError):

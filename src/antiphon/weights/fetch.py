@@ -144,7 +144,7 @@ class _Run:
         if outcome == "done":
             self.wishes.cache.close_workshop(order.artifact)
         elif not self.wishes.offline:
-            raise WeightsUnavailableError(order.artifact.name, reasons)
+            raise WeightsUnavailableError({order.artifact.name: reasons})
         return origin
 
     def _ask(
@@ -213,7 +213,18 @@ def _results(running: Sequence[Future[Fetched]], sources: Sources) -> list[Fetch
     unforeseen = [each for each in failures if not isinstance(each, WeightsError)]
     if len(failures) == 1 or unforeseen:
         raise (unforeseen or failures)[0]
-    raise WeightsError("\n".join(str(each) for each in failures))
+    raise _joined(failures)
+
+
+def _joined(failures: Sequence[BaseException]) -> WeightsError:
+    """Make one error of several; a reader needs each cause, and the cure once."""
+    unavailable = [each for each in failures if isinstance(each, WeightsUnavailableError)]
+    others = {str(each): None for each in failures if each not in unavailable}
+    reasons = {name: why for each in unavailable for name, why in each.reasons.items()}
+    if not others:
+        return WeightsUnavailableError(reasons)
+    told = [str(WeightsUnavailableError(reasons))] if reasons else []
+    return WeightsError("\n".join([*others, *told]))
 
 
 def _require_space(orders: Sequence[Order], wishes: Wishes, means: Means) -> None:

