@@ -1,0 +1,182 @@
+"""A language model from a GGUF file, run inside the server's process.
+
+Generations run on worker threads; what they write comes back to the event loop through a queue
+that holds at most what a slot's context can. Closing the iterator of a generation, or cancelling
+whoever waits for it, stops the model within one token.
+"""
+
+from collections.abc import AsyncIterator, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from antiphon import weights
+from antiphon.backends.llama_prompt import Room, render
+from antiphon.backends.llama_server import Ended, LlamaServer, PromptRead, ServerOptions, Written
+from antiphon.backends.llama_slots import Lease, SlotPool
+from antiphon.backends.llama_work import Chat, ChatRunner, SlotWork
+from antiphon.engines.llm import (
+    ChatRequest,
+    GenerationFinished,
+    GenerationPiece,
+    LanguageModelCapabilities,
+    TextDelta,
+    TokenUsage,
+)
+from antiphon.protocol.errors import EngineError
+
+_REPLY_SHARE = 4
+"""A quarter of the context is left for the reply."""
+
+
+class LlamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a deployment may say about the engine `llama`."""
+
+    model_path: str | None = None
+    """A GGUF file of your own."""
+    artifact: str | None = None
+    """A model of the weights manifest, such as "qwen2.5-coder-1.5b"."""
+    threads: Annotated[int, Meta(ge=1, le=256)] = 2
+    """Processor threads; more than the machine has cores makes it slower."""
+    slots: Annotated[int, Meta(ge=1, le=64)] = 4
+    """Replies made at the same time; further ones wait."""
+    context_tokens: Annotated[int, Meta(ge=512, le=1_048_576)] = 4096
+    """Tokens of conversation and reply in each slot; memory grows with slots x context."""
+    temperature: Annotated[float, Meta(ge=0, le=2)] = 0.3
+    """How free the choice of words is; 0 always takes the likeliest."""
+    max_reply_tokens: Annotated[int, Meta(ge=1)] = 1024
+    """Where a reply ends at the latest; small models do not always find an end."""
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 2)] | None = None
+    """Makes the choice of words repeatable while one reply is made at a time."""
+
+
+def create(settings: Mapping[str, object]) -> "LlamaLanguageModel":
+    """Load the model that the settings name."""
+    try:
+        chosen = msgspec.convert(dict(settings), LlamaSettings)
+    except msgspec.ValidationError as wrong:
+        raise _misconfigured(f"{wrong}") from None
+    return LlamaLanguageModel(chosen)
+
+
+class LlamaLanguageModel:
+    """A loaded model. `close` frees it."""
+
+    def __init__(self, settings: LlamaSettings) -> None:
+        options = ServerOptions(
+            _model_path(settings), settings.threads, settings.slots, settings.context_tokens
+        )
+        self._settings = settings
+        self._server = LlamaServer(options)
+        self._runner = ChatRunner(self._server)
+        self._slots = SlotPool(settings.slots)
+        self._threads = ThreadPoolExecutor(settings.slots, "language-model")
+
+    @property
+    def capabilities(self) -> LanguageModelCapabilities:
+        """What this model can honour."""
+        return LanguageModelCapabilities(self._settings.context_tokens)
+
+    async def generate(self, request: ChatRequest) -> AsyncIterator[GenerationPiece]:
+        """Yield text as it is written, `GenerationFinished` last."""
+        with self._at_work(await self._slots.enter_reply(request.session_key)) as work:
+            messages = render(request, "", ahead=False)
+            work.start(Chat(messages, self._room(request), self._sampling(request)))
+            while (event := await work.next_event()) is not None:
+                match event:
+                    case Written(text):
+                        yield TextDelta(text)
+                    case Ended(reason, prompt, cached, completion):
+                        yield GenerationFinished(reason, TokenUsage(prompt, cached, completion))
+                        return
+                    case PromptRead():
+                        pass
+        raise EngineError("engine_unavailable", "The language model is shutting down.")
+
+    async def prefill(self, request: ChatRequest) -> None:
+        """Evaluate the prompt into the session's slot while no reply is being made."""
+        done = False
+        while not done:
+            lease = await self._slots.enter_ahead(request.session_key)
+            done = lease is None or await self._read_ahead(lease, request)
+
+    async def _read_ahead(self, lease: Lease, request: ChatRequest) -> bool:
+        """Evaluate a prompt; return False if that has to be taken up again."""
+        with self._at_work(lease) as work:
+            messages = render(request, "", ahead=True)
+            work.start(Chat(messages, self._room(request), {"max_tokens": 1}))
+            while (event := await work.next_event()) is not None:
+                if isinstance(event, PromptRead) and event.done >= event.total:
+                    return True
+            return lease.superseded or not lease.stopped
+
+    def close(self) -> None:
+        """Stop what is being generated and free the model."""
+        self._slots.stop_all()
+        self._threads.shutdown(cancel_futures=True)
+        self._server.close()
+
+    def _room(self, request: ChatRequest) -> Room:
+        context = self._settings.context_tokens
+        return Room(context - min(context // _REPLY_SHARE, self._reply_tokens(request)))
+
+    def _reply_tokens(self, request: ChatRequest) -> int:
+        longest = self._settings.max_reply_tokens
+        return longest if request.max_tokens is None else min(longest, request.max_tokens)
+
+    def _sampling(self, request: ChatRequest) -> dict[str, object]:
+        seed = {} if self._settings.seed is None else {"seed": self._settings.seed}
+        return {
+            **seed,
+            "max_tokens": self._reply_tokens(request),
+            "temperature": self._settings.temperature,
+            "top_p": 0.9,
+            "top_k": 40,
+            "min_p": 0.05,
+            # Small models fall into loops. What repeats for longer than a name or a number becomes
+            # ever less likely.
+            "repeat_penalty": 1.05,
+            "repeat_last_n": 128,
+            "dry_multiplier": 0.8,
+            "dry_allowed_length": 5,
+            "dry_penalty_last_n": 512,
+        }
+
+    @contextmanager
+    def _at_work(self, lease: Lease) -> Generator[SlotWork]:
+        work = SlotWork(lease, self._slots, self._runner, self._threads)
+        try:
+            yield work
+        finally:
+            work.finish()
+
+
+def _model_path(settings: LlamaSettings) -> Path:
+    match settings.model_path, settings.artifact:
+        case str(path), None:
+            return Path(path).expanduser()
+        case None, str(artifact):
+            return weights.locate(artifact, _gguf(artifact))
+        case None, None:
+            raise _misconfigured("it needs either 'model_path' or 'artifact'")
+        case _:
+            raise _misconfigured("'model_path' and 'artifact' exclude each other")
+
+
+def _gguf(artifact: str) -> str:
+    names = [file.name for file in weights.artifact(artifact).files]
+    if len(names) != 1 or not names[0].endswith(".gguf"):
+        raise _misconfigured(f"'artifact': '{artifact}' is not a GGUF model")
+    return names[0]
+
+
+def _misconfigured(problem: str) -> EngineError:
+    return EngineError(
+        "engine_misconfigured",
+        f"The language_model engine 'llama' cannot be set up: {problem}. "
+        "Correct it in the deployment.",
+    )

@@ -1,0 +1,240 @@
+"""The llama.cpp server inside our process, through `xllamacpp`.
+
+It has a fixed number of slots. Each keeps the evaluated prompt of its last request, so a request
+that begins the same way in the same slot costs only what is new. Requests in different slots are
+evaluated together, in steps of at most `STEP_TOKENS`.
+"""
+
+import contextlib
+import importlib
+import os
+import secrets
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from antiphon.protocol.errors import EngineError
+
+STEP_TOKENS = 32
+"""Tokens evaluated between two looks at what has been cancelled or come in.
+
+Larger steps read a prompt hardly faster on a processor, and everybody else waits for them.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to run a model."""
+
+    model_path: Path
+    threads: int
+    slots: int
+    context_tokens: int
+    """For each slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRead:
+    """So many tokens of the prompt have been evaluated or found in the slot."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The next piece of text, usually one token."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last event of a request that ran to its end."""
+
+    reason: Literal["stop", "length"]
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTooLong:
+    """The prompt does not fit in a slot; nothing was done."""
+
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server could not do what the request asks for; nothing was done."""
+
+    message: str
+
+
+ServerEvent = PromptRead | Written | Ended | PromptTooLong | Refused
+
+
+class _Progress(msgspec.Struct):
+    total: int
+    processed: int
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int = 0
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_tokens_details: _PromptDetails = msgspec.field(default_factory=_PromptDetails)
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta
+    finish_reason: str | None = None
+
+
+class _Error(msgspec.Struct):
+    message: str = ""
+    n_prompt_tokens: int | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: tuple[_Choice, ...] = ()
+    prompt_progress: _Progress | None = None
+    usage: _Usage | None = None
+    error: _Error | None = None
+
+
+class LlamaServer:
+    """Own one loaded model. `chat` may be called from several threads at once."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        if not options.model_path.is_file():
+            raise EngineError(
+                "model_not_found",
+                f"There is no model file '{options.model_path.name}' at the configured "
+                "'model_path'. Correct the path, or name an 'artifact' instead.",
+            )
+        self._directory = tempfile.TemporaryDirectory(prefix="antiphon-llama-")
+        self._decode = msgspec.json.Decoder(_Chunk).decode
+        self._closing = threading.Event()
+        xllamacpp = _load_runtime()
+        try:
+            self._server: Any = xllamacpp.Server(
+                _parameters(xllamacpp, options, Path(self._directory.name))
+            )
+        except Exception as failure:
+            self._directory.cleanup()
+            raise EngineError(
+                "model_unusable",
+                f"The model file '{options.model_path.name}' could not be loaded. Check that it is "
+                "a complete GGUF file, and that there is memory for 'slots' x 'context_tokens'.",
+            ) from failure
+
+    def chat(self, request: Mapping[str, object], take: Callable[[ServerEvent], bool]) -> None:
+        """Carry out a chat request, handing each event to ``take``; block until it has ended.
+
+        The request is abandoned, within one step, as soon as ``take`` returns False.
+        """
+        stream = {"stream": True, "stream_options": {"include_usage": True}}
+        body = msgspec.json.encode({**request, **stream, "return_progress": True}).decode()
+        reason: Literal["stop", "length"] = "stop"
+
+        def take_chunk(text: str) -> bool:
+            nonlocal reason
+            chunk = self._decode(text)
+            if any(choice.finish_reason == "length" for choice in chunk.choices):
+                reason = "length"
+            # The server goes on until it is told True.
+            return self._closing.is_set() or not all(map(take, _events(chunk, reason)))
+
+        try:
+            self._server.handle_chat_completions(body, take_chunk)
+        except (RuntimeError, ValueError) as failure:
+            # A template that cannot render the conversation says so by a C++ exception.
+            take(Refused(str(failure)))
+
+    def close(self) -> None:
+        """Stop all requests and free the model. No other call may follow."""
+        self._closing.set()
+        self._server = None
+        self._directory.cleanup()
+
+
+def _events(chunk: _Chunk, reason: Literal["stop", "length"]) -> Iterator[ServerEvent]:
+    if chunk.error is not None:
+        too_long = chunk.error.n_prompt_tokens
+        yield Refused(chunk.error.message) if too_long is None else PromptTooLong(too_long)
+    if chunk.prompt_progress is not None:
+        yield PromptRead(chunk.prompt_progress.processed, chunk.prompt_progress.total)
+    for choice in chunk.choices:
+        if choice.delta.content:
+            yield Written(choice.delta.content)
+    if chunk.usage is not None:
+        yield Ended(
+            reason,
+            prompt_tokens=chunk.usage.prompt_tokens,
+            cached_tokens=chunk.usage.prompt_tokens_details.cached_tokens,
+            completion_tokens=chunk.usage.completion_tokens,
+        )
+
+
+def _load_runtime() -> Any:
+    # OpenMP's threads wait for each other hundreds of times a token. Left to spin while they wait,
+    # they starve the very thread they wait for as soon as anything else runs: a third of the speed
+    # is lost by one busy program then, instead of nine tenths. The library reads this as it loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    with contextlib.suppress(ImportError):
+        # Imported here: loading the runtime takes long, and most commands need no model.
+        return importlib.import_module("xllamacpp")
+    raise EngineError(
+        "engine_unavailable",
+        "The runtime of the embedded language model is not installed. Run: pip install xllamacpp",
+    )
+
+
+def _parameters(xllamacpp: Any, options: ServerOptions, directory: Path) -> Any:
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(options.model_path)
+    parameters.n_ctx = options.slots * options.context_tokens
+    parameters.n_parallel = options.slots
+    parameters.n_batch = parameters.n_ubatch = STEP_TOKENS
+    for processor in (parameters.cpuparams, parameters.cpuparams_batch):
+        processor.n_threads = options.threads
+        # Threads that spin while they wait take the processor from the speech engines.
+        processor.poll = 0
+    # Prompts stay in their slots; the copies that the server would keep of those that it
+    # displaces may fill gigabytes.
+    parameters.cache_ram_mib = 0
+    # Conversations are rendered by the model's template and written text is taken as it is; tool
+    # calls have our own format, which works with every template.
+    parameters.force_pure_content_parser = True
+    parameters.prefill_assistant = False
+    parameters.verbosity = -1
+    _lock_listener(parameters, directory)
+    return parameters
+
+
+def _lock_listener(parameters: Any, directory: Path) -> None:
+    """Make the HTTP listener, which cannot be switched off, useless to everybody."""
+    if sys.platform == "win32":
+        parameters.hostnames, parameters.port = ["127.0.0.1"], 0
+    else:
+        # The directory can be entered by us alone.
+        parameters.hostnames = [str(directory / "llama.sock")]
+    parameters.api_keys = [secrets.token_urlsafe(32)]
+    parameters.cors_origins = ""
+    parameters.n_threads_http = 1
+    parameters.ui = parameters.endpoint_slots = False

@@ -1,0 +1,162 @@
+"""A slot at work: requests run on a thread, their events come back to the event loop."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from antiphon.backends.llama_prompt import (
+    RenderedMessage,
+    Room,
+    fit,
+    guess_tokens,
+    without_late_system,
+    without_system,
+)
+from antiphon.backends.llama_server import (
+    Ended,
+    LlamaServer,
+    PromptRead,
+    PromptTooLong,
+    Refused,
+    ServerEvent,
+    Written,
+)
+from antiphon.backends.llama_slots import Lease, SlotPool
+from antiphon.protocol.errors import EngineError
+
+ChatEvent = PromptRead | Written | Ended
+
+_FORMS: tuple[Callable[[Sequence[RenderedMessage]], list[RenderedMessage]], ...] = (
+    list,
+    without_late_system,
+    without_system,
+)
+"""From the most faithful form of a conversation to the one that every template renders."""
+_FITTINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """What the model is asked."""
+
+    messages: Sequence[RenderedMessage]
+    room: Room
+    parameters: Mapping[str, object]
+    """Of the server's request: limits, sampling, grammar."""
+
+
+class ChatRunner:
+    """Carry out chats whatever their length and whatever the model's template demands."""
+
+    def __init__(self, server: LlamaServer) -> None:
+        self._server = server
+        self._form = 0
+        """The form that the template accepted last; a session's prompts keep their beginning."""
+
+    def run(self, chat: Chat, slot: int, take: Callable[[ChatEvent], bool]) -> None:
+        """Block until the chat has ended, or ``take`` returns False."""
+        for form in range(self._form, len(_FORMS)):
+            if self._run_fitting(chat, slot, form, take):
+                self._form = form
+                return
+        raise EngineError(
+            "server_error",
+            "The language model's chat template cannot render this conversation. "
+            "Use another GGUF file.",
+        )
+
+    def _run_fitting(
+        self, chat: Chat, slot: int, form: int, take: Callable[[ChatEvent], bool]
+    ) -> bool:
+        """Return whether the template accepted the form."""
+        room = chat.room
+        for _ in range(_FITTINGS):
+            messages = fit(chat.messages, room)
+            problem = self._run_once(_FORMS[form](messages), chat, slot, take)
+            if not isinstance(problem, PromptTooLong):
+                return problem is None
+            room = room.refined(guess_tokens(messages, room), problem.tokens)
+        raise EngineError(
+            "context_length_exceeded",
+            "The conversation does not fit in the language model's context. "
+            "Shorten the instructions, or raise 'context_tokens'.",
+        )
+
+    def _run_once(
+        self,
+        messages: Sequence[RenderedMessage],
+        chat: Chat,
+        slot: int,
+        take: Callable[[ChatEvent], bool],
+    ) -> PromptTooLong | Refused | None:
+        problem: PromptTooLong | Refused | None = None
+
+        def take_event(event: ServerEvent) -> bool:
+            nonlocal problem
+            if isinstance(event, PromptTooLong | Refused):
+                problem = event
+                return False
+            return take(event)
+
+        self._server.chat(
+            {**chat.parameters, "messages": messages, "id_slot": slot, "cache_prompt": True},
+            take_event,
+        )
+        return problem
+
+
+class SlotWork:
+    """Use a leased slot for one chat after another; `finish` gives it back."""
+
+    def __init__(self, lease: Lease, pool: SlotPool, runner: ChatRunner, threads: Executor) -> None:
+        self._lease = lease
+        self._pool = pool
+        self._runner = runner
+        self._threads = threads
+        # Bounded by what fits in a slot: the model never waits for its reader.
+        self._events: asyncio.Queue[ChatEvent | None] = asyncio.Queue()
+        self._job: Future[None] | None = None
+
+    def start(self, chat: Chat) -> None:
+        """Begin a chat. The one before has ended."""
+        loop = asyncio.get_running_loop()
+        events = self._events = asyncio.Queue()
+
+        def hand_over(event: ChatEvent | None) -> bool:
+            try:
+                loop.call_soon_threadsafe(events.put_nowait, event)
+            except RuntimeError:
+                # The loop has been closed, and whoever listened is gone.
+                return False
+            return not self._lease.stopped
+
+        try:
+            self._job = self._threads.submit(self._runner.run, chat, self._lease.slot, hand_over)
+        except RuntimeError as closed:
+            raise _shutting_down() from closed
+        self._job.add_done_callback(lambda _: hand_over(None))
+
+    async def next_event(self) -> ChatEvent | None:
+        """Wait for the next event; None: the chat has ended, `Ended` or not."""
+        event = await self._events.get()
+        if event is None and self._job is not None:
+            self._job.result()
+        return event
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the slot is wanted back."""
+        return self._lease.stopped
+
+    def finish(self) -> None:
+        """Stop what runs, within one step, and then give the slot back."""
+        self._lease.stopped = True
+        if self._job is None:
+            self._pool.leave(self._lease)
+        else:
+            self._job.add_done_callback(lambda _: self._pool.leave(self._lease))
+
+
+def _shutting_down() -> EngineError:
+    return EngineError("engine_unavailable", "The server is shutting down.")
