@@ -13,6 +13,7 @@ import msgspec
 _Schema = Mapping[str, object]
 
 _MAX_DEPTH = 64
+_MAX_STEPS = 5_000
 
 
 def is_valid(arguments: str, schema: _Schema) -> bool:
@@ -34,10 +35,13 @@ class _Check:
 
     def __init__(self, root: _Schema) -> None:
         self._root = root
+        self._left_steps = _MAX_STEPS
 
     def allows(self, value: object, schema: object, depth: int) -> bool:
-        # A schema may refer to itself without end; what lies deeper is not looked at.
-        if not isinstance(schema, Mapping) or depth == 0:
+        # A schema may refer to itself without end, and more than once: what lies deeper than the
+        # limits is not looked at.
+        self._left_steps -= 1
+        if not isinstance(schema, Mapping) or depth == 0 or self._left_steps < 0:
             return schema is not False
         rules = self._resolve(cast("_Schema", schema), depth)
         return (
