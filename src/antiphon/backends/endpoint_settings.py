@@ -15,6 +15,7 @@ _HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,128}\Z")]
 _HeaderValue = Annotated[str, Meta(pattern=r"^[\x20-\x7e]*\Z", max_length=8192)]
 _Seconds = Annotated[float, Meta(gt=0, le=600)]
 
+_MAX_PORT = 65_535
 _VERSION = re.compile(r"/v\d\w*(?:/|$)")
 
 
@@ -66,6 +67,8 @@ def check_url(kind: str, base_url: str) -> httpx.URL:
         raise misconfigured(kind, "'base_url' is no address") from None
     if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment:
         raise misconfigured(kind, "'base_url' must be an http or https address without a query")
+    if not 0 < (url.port or 1) <= _MAX_PORT:
+        raise misconfigured(kind, f"the port in 'base_url' must be at most {_MAX_PORT}")
     if not _VERSION.search(url.path):
         raise misconfigured(kind, "'base_url' must end in /v1, as in 'http://127.0.0.1:8000/v1'")
     return url
