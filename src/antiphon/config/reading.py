@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
+from antiphon.config.expectations import explain
 from antiphon.config.schema import (
     STAGES,
     AuthSettings,
@@ -135,8 +136,8 @@ class Reader:
             raw = _untyped(raw, kind)
         try:
             into[key] = msgspec.convert(raw, cast("type[object]", kind), strict=not value.is_text)
-        except msgspec.ValidationError as error:
-            self._report(value, f"'{key}': {_in_words(str(error))}")
+        except msgspec.ValidationError:
+            self._report(value, f"'{key}': {explain(raw, kind)}")
 
     def _under(self, prefix: KeyPath) -> Iterator[tuple[KeyPath, Value]]:
         length = len(prefix)
@@ -194,13 +195,3 @@ def _is_json(settings: object) -> bool:
             return all(map(_is_json, cast("list[object]", settings)))
         case _:
             return settings is None or isinstance(settings, str | int | float | bool)
-
-
-def _in_words(message: str) -> str:
-    head, _, _path = message.partition(" - at `$")
-    if "matching regex" in head:
-        return (
-            "expected `sha256:` and 64 hexadecimal digits. `antiphon keys create` makes a key and "
-            "stores its hash."
-        )
-    return f"{head[:1].lower()}{head[1:]}." if head else "unusable value."

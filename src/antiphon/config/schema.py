@@ -15,6 +15,8 @@ DeploymentKind = Literal["realtime", "transcription"]
 Stage = Literal["vad", "stt", "llm", "tts", "responder"]
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
+Name = Annotated[str, Meta(min_length=1)]
+Milliseconds = Annotated[int, Meta(ge=0, le=10_000)]
 Key = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
 
 ENGINE_KINDS: Mapping[Stage, EngineKind] = {
@@ -109,14 +111,10 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
         EngineSettings | None,
         Meta(description="One engine that answers by itself, instead of `llm` and `tts`."),
     ] = None
-    voice: Annotated[
-        str | None, Meta(min_length=1, description="Voice of a session that asks for none.")
-    ] = None
+    voice: Annotated[Name | None, Meta(description="Voice of a session that asks for none.")] = None
     silence_duration_ms: Annotated[
-        int | None,
-        Meta(
-            ge=0, le=10_000, description="Silence that ends a turn in a session that sets nothing."
-        ),
+        Milliseconds | None,
+        Meta(description="Silence that ends a turn in a session that sets nothing."),
     ] = None
 
 

@@ -14,7 +14,7 @@ from typing import cast
 
 from antiphon.config.lines import Lines
 from antiphon.config.profiles import REALTIME_MODELS, TRANSCRIPTION_MODELS
-from antiphon.config.schema import STAGES
+from antiphon.config.schema import STAGES, AuthSettings, ServerSettings
 from antiphon.protocol.errors import AntiphonError
 
 KeyPath = tuple[str, ...]
@@ -93,11 +93,12 @@ def read_file(path: Path) -> dict[KeyPath, Value]:
         )
     try:
         text = content.decode()
-        table = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise SettingsError([Problem("The file is not UTF-8. Save it so.", str(path))]) from error
+    try:
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError([_toml_problem(path, error)]) from error
+        raise SettingsError([_toml_problem(path, text, error)]) from error
     lines = Lines(text)
 
     def place(key: KeyPath) -> str:
@@ -118,6 +119,9 @@ def read_environment(environment: Mapping[str, str], names: Iterable[str]) -> La
     for variable in sorted(environment):
         path = _variable_path(variable)
         if path is None:
+            if (meant := _near_miss(variable)) is not None:
+                message = f"One underscore is missing: write {meant}."
+                read.problems.append(Problem(message, variable))
             continue
         if path[0] == "deployments" and len(path) > 1:
             name = known.get(path[1].upper())
@@ -158,11 +162,13 @@ def _is_engine_name(path: KeyPath) -> bool:
     return len(path) == _ENGINE_SETTING_DEPTH and path[0] == "deployments" and path[3] == "engine"
 
 
-def _toml_problem(path: Path, error: tomllib.TOMLDecodeError) -> Problem:
+def _toml_problem(path: Path, text: str, error: tomllib.TOMLDecodeError) -> Problem:
     found = re.search(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
-    if found is None:
-        return Problem(f"Not valid TOML: {error}.", str(path))
-    return Problem(f"Not valid TOML: {found[1]} (column {found[3]}).", f"{path}:{found[2]}")
+    if found is not None:
+        message = f"Not valid TOML: {found[1]} (column {found[3]})."
+        return Problem(message, f"{path}:{found[2]}")
+    reason = str(error).removesuffix(" (at end of document)")
+    return Problem(f"Not valid TOML: {reason}.", f"{path}:{text.rstrip().count(chr(10)) + 1}")
 
 
 def _variable_path(variable: str) -> KeyPath | None:
@@ -170,6 +176,15 @@ def _variable_path(variable: str) -> KeyPath | None:
         return None
     parts = variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
     return tuple(parts) if len(parts) > 1 and all(parts) else None
+
+
+def _near_miss(variable: str) -> str | None:
+    for section, settings in (("SERVER", ServerSettings), ("AUTH", AuthSettings)):
+        prefix = f"{ENVIRONMENT_PREFIX}{section}_"
+        key = variable.removeprefix(prefix)
+        if variable.startswith(prefix) and key.lower() in settings.__struct_fields__:
+            return f"{prefix}_{key}"
+    return None
 
 
 def _as_variable(name: str) -> str:

@@ -19,6 +19,9 @@ class OutboxLimits:
     waiting_frames: int = 16_384
 
 
+DEFAULT_LIMITS = OutboxLimits()
+
+
 class Outbox:
     """Frames on their way to one client, first in, first out; `put` never waits."""
 

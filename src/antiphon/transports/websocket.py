@@ -16,7 +16,7 @@ from antiphon.protocol.client_events import ClientEvent
 from antiphon.protocol.dialects import Dialect
 from antiphon.protocol.server_events import ServerEvent
 from antiphon.runtime.connection import ConnectionLost
-from antiphon.transports.base import Outbox, OutboxLimits, understand
+from antiphon.transports.base import DEFAULT_LIMITS, Outbox, OutboxLimits, understand
 
 ABORT_EXTENSION = "antiphon.abort"
 """ASGI extension: a function that drops the socket at once, with whatever it still holds."""
@@ -33,11 +33,11 @@ class WebSocketConnection:
     """A client on an accepted WebSocket. Satisfies `runtime.connection.Connection`."""
 
     def __init__(
-        self, socket: WebSocket, dialect: Dialect, limits: OutboxLimits | None = None
+        self, socket: WebSocket, dialect: Dialect, limits: OutboxLimits = DEFAULT_LIMITS
     ) -> None:
         self._socket = socket
         self._dialect = dialect
-        self._outbox = Outbox(limits or OutboxLimits())
+        self._outbox = Outbox(limits)
         self._closing: tuple[int, str] | None = None
         self._written = asyncio.Event()
         self._has_left = False

@@ -26,6 +26,10 @@ MAX_FRAME_BYTES = 24 * 1024 * 1024
 _REQUEST_HEAD_S = 10.0
 _LINGER_S = 15.0
 _MAX_HEAD_BYTES = 32 * 1024
+_UNREADABLE_HEAD = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+)
 _PING_INTERVAL_S = 20.0
 _PING_PATIENCE_S = 60.0
 """Some clients read nothing while they play a reply; they still live."""
@@ -75,6 +79,13 @@ class BoundedHttp(H11Protocol):
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """WebSockets that can be dropped although the client does not read."""
+
+    def data_received(self, data: bytes) -> None:
+        """Read, and refuse a handshake that cannot be read."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(_UNREADABLE_HEAD)
+            self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
         """Offer the application a way to drop the socket."""

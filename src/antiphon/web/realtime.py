@@ -16,6 +16,7 @@ from antiphon.protocol.errors import ClientError
 from antiphon.protocol.server_events import Error, ErrorBody
 from antiphon.runtime.metrics import MeteredConnection, Metrics
 from antiphon.runtime.runner import Surroundings, run_session
+from antiphon.transports.base import DEFAULT_LIMITS, OutboxLimits
 from antiphon.transports.websocket import WebSocketConnection
 from antiphon.web.catalogue import Catalogue, Deployment
 from antiphon.web.entrance import Entrance, asked_model, chosen_subprotocol
@@ -37,6 +38,8 @@ class RealtimeDoor:
     metrics: Metrics
     traces: Path | None = None
     """Where sessions are recorded; None: nowhere."""
+    outbox: OutboxLimits = DEFAULT_LIMITS
+    """How much may wait for a client that reads slowly."""
 
     async def enter(self, socket: WebSocket) -> None:
         """Serve one connection from its handshake to its end."""
@@ -50,7 +53,7 @@ class RealtimeDoor:
 
     async def _open(self, socket: WebSocket, deployment: Deployment) -> None:
         # Room is taken before anything is awaited, so that a rush cannot exceed the limit.
-        connection = WebSocketConnection(socket, Ga())
+        connection = WebSocketConnection(socket, Ga(), self.outbox)
         with self.sessions.hold(connection):
             await socket.accept(chosen_subprotocol(socket))
             async with asyncio.TaskGroup() as tasks:
