@@ -39,6 +39,16 @@ def find_weights(engine: str, artifact: str, file: str, own: str | None) -> Path
     return path
 
 
+def refuse_voice(engine: str, voice: str, known: frozenset[str]) -> None:
+    """Raise `EngineError` unless the engine has the voice."""
+    if voice not in known:
+        names = ", ".join(sorted(known))
+        raise EngineError(
+            "engine_unsupported",
+            f"The engine '{engine}' has no voice '{voice:.64}'. Choose one of these: {names}.",
+        )
+
+
 def misconfigured(engine: str, problem: str) -> EngineError:
     """Return the error of an engine that cannot be created from its settings."""
     return EngineError(

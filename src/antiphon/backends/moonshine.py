@@ -8,12 +8,12 @@ what lies before the cut is transcribed once and kept as text.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -46,6 +46,16 @@ _REST = 3
 """A run may not take more than every third moment of the time between two runs."""
 _PAUSE_MS = 60
 """After so much silence the speaker may have finished: the run that may become the last one."""
+
+
+class SpeechModel(Protocol):
+    """What turns one stretch of speech into text."""
+
+    def transcribe(
+        self, samples: NDArray[np.float32], draft: Sequence[int], interrupt: Interrupt
+    ) -> Hypothesis:
+        """Return what is said; ``draft`` is a guess that saves time where it is right."""
+        ...
 
 
 class MoonshineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +102,7 @@ class Moonshine:
     capabilities = TranscriberCapabilities(languages=frozenset({"en"}))
 
     def __init__(
-        self, model: MoonshineModel, threads: InferenceThreads, *, partials: bool = True
+        self, model: SpeechModel, threads: InferenceThreads, *, partials: bool = True
     ) -> None:
         self._model = model
         self._threads = threads
@@ -160,7 +170,7 @@ class _Heard:
 class _Hearing:
     """What is known of one utterance so far."""
 
-    def __init__(self, model: MoonshineModel, threads: InferenceThreads) -> None:
+    def __init__(self, model: SpeechModel, threads: InferenceThreads) -> None:
         self._model = model
         self._threads = threads
         self._utterance = Utterance()

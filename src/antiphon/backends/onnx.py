@@ -4,7 +4,9 @@ onnxruntime takes a tenth of a second to import, so that happens when the first 
 """
 
 import importlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -51,12 +53,11 @@ class Model:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if fold_weights:
             options.add_session_config_entry("session.disable_quant_qdq", "1")
-        self._failures = _failures()
         try:
             self._session: Any = runtime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-        except self._failures as failure:
+        except _failures() as failure:
             raise EngineError(
                 "engine_unavailable",
                 f"The model file {path.name} cannot be loaded. Check it with "
@@ -75,21 +76,26 @@ class Model:
 
         Raises `EngineError` when the inference fails or is interrupted.
         """
-        try:
+        with inference_failures(interrupt):
             results: list[NDArray[np.float32]] = self._session.run(
                 outputs, inputs, interrupt.run_options
             )
-        except self._failures as failure:
-            if interrupt.run_options.terminate:
-                raise EngineError(
-                    "engine_interrupted", "The inference was interrupted."
-                ) from failure
-            raise EngineError(
-                "engine_failed",
-                "An embedded model failed on its input. Send the request again; if it fails again, "
-                "check the weights with `antiphon models verify`.",
-            ) from failure
         return results
+
+
+@contextmanager
+def inference_failures(interrupt: Interrupt | None = None) -> Generator[None]:
+    """Turn failures of the runtime into `EngineError`."""
+    try:
+        yield
+    except _failures() as failure:
+        if interrupt is not None and interrupt.run_options.terminate:
+            raise EngineError("engine_interrupted", "The inference was interrupted.") from failure
+        raise EngineError(
+            "engine_failed",
+            "An embedded model failed on its input. Send the request again; if it fails again, "
+            "check the weights with `antiphon models verify`.",
+        ) from failure
 
 
 async def infer(
@@ -111,6 +117,7 @@ def _runtime() -> Any:
     return importlib.import_module("onnxruntime")
 
 
+@lru_cache(maxsize=1)
 def _failures() -> tuple[type[Exception], ...]:
     # onnxruntime's exceptions have no base of their own.
     state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
