@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -37,13 +37,16 @@ from antiphon.core.inputs import (
 from antiphon.core.session import Input, Output, Session
 from antiphon.engines.llm import TokenUsage
 from antiphon.engines.responder import (
+    CallTurn,
     FunctionCallArguments,
     FunctionCallStarted,
     ResponseFinished,
     ResponsePiece,
     ResponseRequest,
+    ResultTurn,
     SpokenAudio,
     SpokenText,
+    Turn,
     WrittenText,
 )
 from antiphon.protocol import codec
@@ -103,6 +106,61 @@ def user_text(text: str, **fields: Any) -> Event:
     content = [{"type": "input_text", "text": text}]
     item = {"type": "message", "role": "user", "content": content} | fields
     return {"type": "conversation.item.create", "item": item}
+
+
+def assistant_text(text: str, **fields: Any) -> Event:
+    content = [{"type": "output_text", "text": text}]
+    item = {"type": "message", "role": "assistant", "content": content} | fields
+    return {"type": "conversation.item.create", "item": item}
+
+
+def user_audio(audio: bytes, **fields: Any) -> Event:
+    content = [{"type": "input_audio", "audio": base64.b64encode(audio).decode()}]
+    item = {"type": "message", "role": "user", "content": content} | fields
+    return {"type": "conversation.item.create", "item": item}
+
+
+def call_output(call_id: str, output: str, **fields: Any) -> Event:
+    item = {"type": "function_call_output", "call_id": call_id, "output": output} | fields
+    return {"type": "conversation.item.create", "item": item}
+
+
+def function(name: str) -> Event:
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
+    return {"type": "function", "name": name, "description": "Does it.", "parameters": parameters}
+
+
+def response_create(**response: Any) -> Event:
+    return {"type": "response.create", "response": response}
+
+
+def retrieve(item_id: str) -> Event:
+    return {"type": "conversation.item.retrieve", "item_id": item_id}
+
+
+def delete(item_id: str) -> Event:
+    return {"type": "conversation.item.delete", "item_id": item_id}
+
+
+def truncate(item_id: str, audio_end_ms: int, content_index: int = 0) -> Event:
+    return {
+        "type": "conversation.item.truncate",
+        "item_id": item_id,
+        "content_index": content_index,
+        "audio_end_ms": audio_end_ms,
+    }
+
+
+def sound_of(part: Event) -> bytes:
+    return base64.b64decode(part["audio"])
+
+
+TEXT: Event = {"type": "response.create", "response": {"output_modalities": ["text"]}}
+RESPOND: Event = {"type": "response.create"}
+CANCEL: Event = {"type": "response.cancel"}
+COMMIT: Event = {"type": "input_audio_buffer.commit"}
+CLEAR: Event = {"type": "input_audio_buffer.clear"}
+MANUAL: Event = session_update(turn_detection=None)
 
 
 def pcm(ms: int, level: int = LOUD) -> bytes:
@@ -182,6 +240,16 @@ class Talk:
     def ordered(self) -> StartResponse:
         """The response ordered last."""
         return next(c for c in reversed(self.commands) if isinstance(c, StartResponse))
+
+    @property
+    def started(self) -> list[StartResponse]:
+        """All responses ordered."""
+        return [c for c in self.commands if isinstance(c, StartResponse)]
+
+    @property
+    def memory(self) -> list[str]:
+        """The texts of what the responder was given to read last."""
+        return [_text_of(turn) for turn in self.request.context]
 
     @property
     def request(self) -> ResponseRequest:
@@ -274,6 +342,21 @@ class Talk:
     def closed(self) -> CloseConnection | None:
         return next((c for c in self.commands if isinstance(c, CloseConnection)), None)
 
+    def last(self, kind: str) -> Event:
+        return self.all(kind)[-1]
+
+    def item(self, item_id: str) -> Event:
+        """Return an item as it is stored, with its sound."""
+        self.client(retrieve(item_id))
+        item: Event = self.last("conversation.item.retrieved")["item"]
+        assert item["id"] == item_id
+        return item
+
+    def sound(self) -> bytes:
+        """All sound that was sent."""
+        deltas = self.all("response.output_audio.delta")
+        return b"".join(base64.b64decode(delta["delta"]) for delta in deltas)
+
     def ledgers(self) -> list[Any]:
         return [c.ledger for c in self.commands if isinstance(c, RecordAudio)]
 
@@ -300,26 +383,55 @@ class Talk:
 
 
 def pairs(events: list[Event]) -> Iterator[str]:
-    """Yield what is unpaired among events: responses, items and parts that began and did not end."""
-    open_responses = {e["response"]["id"] for e in events if e["type"] == "response.created"}
-    for event in events:
-        if event["type"] == "response.done":
-            if event["response"]["id"] not in open_responses:
-                yield f"second response.done {event['response']['id']}"
-            open_responses.discard(event["response"]["id"])
-    yield from (f"no response.done for {each}" for each in open_responses)
+    """Yield what is unpaired among events: whatever began and did not end, or ended twice."""
+    yield from _responses(events)
     for added, done in (
         ("conversation.item.added", "conversation.item.done"),
         ("response.output_item.added", "response.output_item.done"),
     ):
-        begun = [e["item"]["id"] for e in events if e["type"] == added]
-        ended = [e["item"]["id"] for e in events if e["type"] == done]
-        if sorted(begun) != sorted(ended):
-            yield f"{added} {begun} against {done} {ended}"
-    begun = [e["item_id"] for e in events if e["type"] == "response.content_part.added"]
-    ended = [e["item_id"] for e in events if e["type"] == "response.content_part.done"]
+        yield from _unequal(events, added, done, lambda event: event["item"]["id"])
+    yield from _unequal(
+        events,
+        "response.content_part.added",
+        "response.content_part.done",
+        lambda event: event["item_id"],
+    )
+
+
+def _responses(events: list[Event]) -> Iterator[str]:
+    """Yield what is wrong with the lives of responses."""
+    alive: set[str] = set()
+    for event in events:
+        about = event.get("response_id") or event.get("response", {}).get("id")
+        if event["type"] == "response.created":
+            alive.add(about)
+        elif about is not None and about not in alive:
+            yield f"{event['type']} of {about}, which is not alive"
+        if event["type"] == "response.done":
+            alive.discard(about)
+            used = event["response"]["usage"]
+            if used["total_tokens"] != used["input_tokens"] + used["output_tokens"]:
+                yield f"usage {used}"
+    yield from (f"no response.done for {each}" for each in alive)
+
+
+def _unequal(
+    events: list[Event], added: str, done: str, key: Callable[[Event], str]
+) -> Iterator[str]:
+    begun = sorted(key(event) for event in events if event["type"] == added)
+    ended = sorted(key(event) for event in events if event["type"] == done)
     if begun != ended:
-        yield f"content parts {begun} against {ended}"
+        yield f"{added} {begun} against {done} {ended}"
+
+
+def _text_of(turn: Turn) -> str:
+    match turn:
+        case CallTurn(_, name, arguments):
+            return f"{name}({arguments})"
+        case ResultTurn(_, output):
+            return output
+        case _:
+            return turn.text
 
 
 def _has(value: Any, key: str, expected: Any) -> bool:

@@ -247,7 +247,7 @@ class Session:
         if isinstance(item, FunctionCallOutputItem):
             self._dialogue.conversation.require_call(item.call_id)
         entry = entry_of(item, "item", self._session.audio, self._ids)
-        return [*self._dialogue.add_item(entry, event.previous_item_id), *self._prepare()]
+        return self._dialogue.add_item(entry, event.previous_item_id)
 
     def _retrieve_item(self, event: client.ConversationItemRetrieve) -> Iterable[Told]:
         entry = self._dialogue.conversation.require(event.item_id, "retrieve")
