@@ -50,6 +50,17 @@ def test_speech_that_goes_on_after_a_finished_sentence_is_one_turn(talk: Talk) -
     assert talk.types.count("input_audio_buffer.speech_stopped") == 1
 
 
+def test_silence_that_came_before_the_words_were_known_counts(talk: Talk) -> None:
+    talk.client(session_update(turn_detection=SEMANTIC))
+    talk.hears_at_once = False
+    talk.says(640).pauses(1_000)
+    assert "input_audio_buffer.speech_stopped" not in talk.types
+    talk.hears("What time is it?")
+    stopped = talk.expect("input_audio_buffer.speech_stopped")
+    assert 900 <= stopped["audio_end_ms"] <= 1_100
+    talk.expect("response.created")
+
+
 def test_a_responder_without_transcripts_refuses_it_in_words() -> None:
     talk = Talk(offer(hears="audio"))
     talk.client(session_update(turn_detection=SEMANTIC))

@@ -146,9 +146,10 @@ class Listening:
     def settle(self, job: int, text: str) -> list[Told]:
         """Take the full text of a turn so far; it may decide whether the turn is over."""
         told = self.transcriptions.settled(job, text)
-        if any(isinstance(each, Guessed) for each in told):
-            self._detector.understand(text)
-        return told
+        if self._turn is None or not any(isinstance(each, Guessed) for each in told):
+            return told
+        stopped = self._detector.understand(text)
+        return told if stopped is None else told + self._stop(self._turn, stopped.end_ms)
 
     def fail(self, job: int) -> list[Told] | None:
         """Take the failure of a scoring job: its frames count as silence. None: not one of ours."""

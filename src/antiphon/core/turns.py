@@ -5,7 +5,7 @@ is 32 ms, so decisions fall on multiples of 32 ms: a silence of 200 ms is comple
 silent frame, 224 ms after the last one that held speech.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from antiphon.core.end_of_turn import FINISHED_WAIT_MS, LONGEST_WAIT_MS, seems_finished
@@ -68,6 +68,8 @@ class Pause:
     """The user spoke and is silent now."""
 
     heard_ms: int
+    silent_to_ms: int
+    """The end of the last frame, which held none."""
     ends_after_ms: int
     """Silence that ends the turn, all of it counted."""
 
@@ -99,12 +101,17 @@ class TurnDetector:
         """Forget a turn that has begun."""
         self._state = Silence()
 
-    def understand(self, text: str) -> None:
+    def understand(self, text: str) -> SpeechStopped | None:
         """Take what was said before a pause: under `semantic_vad` it decides how long to wait."""
-        if isinstance(self._settings, SemanticVad) and isinstance(self._state, Pause):
-            eagerness = _eagerness(self._settings)
-            if seems_finished(text, eagerness):
-                self._state = Pause(self._state.heard_ms, FINISHED_WAIT_MS[eagerness])
+        if not isinstance(self._settings, SemanticVad) or not isinstance(self._state, Pause):
+            return None
+        eagerness = _eagerness(self._settings)
+        if not seems_finished(text, eagerness):
+            return None
+        heard_ms, wait_ms = self._state.heard_ms, FINISHED_WAIT_MS[eagerness]
+        self._state = replace(self._state, ends_after_ms=wait_ms)
+        # The silence may have been long enough before it was known what was said.
+        return self._end(heard_ms, min(self._state.silent_to_ms, heard_ms + wait_ms), wait_ms)
 
     def observe(self, probability: float, end_ms: int) -> Change | None:
         """Take the speech probability of the frame that ends at ``end_ms``."""
@@ -122,10 +129,11 @@ class TurnDetector:
                     self._state = Speech(heard_ms=end_ms)
                     return None
                 return self._fall_silent(heard_ms, end_ms)
-            case Pause(heard_ms, ends_after_ms):
+            case Pause(heard_ms, _, ends_after_ms):
                 if self._holds_speech(probability):
                     self._state = Speech(heard_ms=end_ms)
                     return SpeechResumed()
+                self._state = replace(self._state, silent_to_ms=end_ms)
                 return self._end(heard_ms, end_ms, ends_after_ms)
 
     @property
@@ -144,7 +152,7 @@ class TurnDetector:
         stopped = self._end(heard_ms, end_ms, ends_after_ms)
         if stopped is not None or end_ms - heard_ms < PAUSE_MS:
             return stopped
-        self._state = Pause(heard_ms, ends_after_ms)
+        self._state = Pause(heard_ms, end_ms, ends_after_ms)
         return SpeechPaused()
 
     def _end(self, heard_ms: int, end_ms: int, ends_after_ms: int) -> SpeechStopped | None:
