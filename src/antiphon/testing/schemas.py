@@ -18,7 +18,7 @@ _EXAMPLES: _Schema = {
 
 def example_arguments(schema: _Schema) -> str:
     """Return JSON text of arguments that satisfy an ordinary object schema."""
-    return json.dumps(example(schema))
+    return json.dumps(example({"type": "object", **schema}))
 
 
 def example(schema: _Schema) -> object:
