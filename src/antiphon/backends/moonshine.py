@@ -52,7 +52,7 @@ class SpeechModel(Protocol):
     """What turns one stretch of speech into text."""
 
     def transcribe(
-        self, samples: NDArray[np.float32], draft: Sequence[int], interrupt: Interrupt
+        self, samples: NDArray[np.float32], draft: Sequence[int], interrupt: Interrupt, /
     ) -> Hypothesis:
         """Return what is said; ``draft`` is a guess that saves time where it is right."""
         ...
