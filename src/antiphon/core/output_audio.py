@@ -174,7 +174,7 @@ def words_until(clauses: tuple[Clause, ...], end_ms: int) -> str:
     """Return the words that were spoken up to a position, to the nearest whole word before it."""
     words: list[str] = []
     for clause in clauses:
-        if end_ms >= clause.end_ms:
+        if end_ms >= clause.end_ms > clause.start_ms:
             words.append(clause.text)
             continue
         share = (end_ms - clause.start_ms) / max(1, clause.end_ms - clause.start_ms)
