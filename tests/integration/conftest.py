@@ -13,7 +13,7 @@ import pytest
 import websockets
 from starlette.types import Receive, Scope, Send
 
-from antiphon.core.configuration import SessionOffer
+from antiphon.core.configuration import SessionOffer, TranscriptionOffer
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.speech_scores import SpeechScores
@@ -30,6 +30,7 @@ from antiphon.web.sessions import OpenSessions
 
 PATIENCE_S = 30
 MODEL = "gpt-realtime"
+VOICES = frozenset({"alloy", "ash"})
 Event = dict[str, Any]
 
 
@@ -117,6 +118,14 @@ async def connected(server: Server, **options: Any) -> AsyncIterator[Client]:
         yield client
 
 
+def deployment(name: str, responder: ScriptedResponder) -> Deployment:
+    transcriber = ScriptedTranscriber()
+    heard = {"whisper-1": transcriber}
+    pipeline = Pipeline(SpeechScores(ScriptedVad()), responder, transcriber, heard)
+    transcription = {"whisper-1": TranscriptionOffer(shares_hearing=True)}
+    return Deployment(SessionOffer(name, VOICES, transcription_models=transcription), pipeline)
+
+
 @asynccontextmanager
 async def served(
     *,
@@ -128,10 +137,8 @@ async def served(
 ) -> AsyncIterator[Server]:
     responder = responder or ScriptedResponder()
     catalogue = Catalogue([MODEL, "second"], ["whisper-1"])
-    pipeline = Pipeline(SpeechScores(ScriptedVad()), responder, ScriptedTranscriber(), {})
     if is_open:
-        offers = {name: SessionOffer(name, None) for name in catalogue.realtime}
-        catalogue.open({name: Deployment(offer, pipeline) for name, offer in offers.items()})
+        catalogue.open({name: deployment(name, responder) for name in catalogue.realtime})
     metrics = Metrics()
     lag = LoopLag(metrics.loop_lag)
     sessions = OpenSessions(limit, lag)

@@ -77,8 +77,12 @@ def session_address(url: str, model: str) -> str:
 
     Raises `UnreachableError` for what is no address.
     """
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in _SCHEMES or not parts.hostname:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        is_address = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
         raise UnreachableError(f"'{url}' is no address. Write one like http://127.0.0.1:8080.")
     path = parts.path.rstrip("/") or "/v1"
     path = path if path.endswith("/realtime") else f"{path}/realtime"
