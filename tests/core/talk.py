@@ -179,6 +179,8 @@ class Talk:
     """What the scripted transcriber hears in any audio."""
     hears_at_once: bool = True
     """Whether the transcriber answers by itself."""
+    scores_at_once: bool = True
+    """Whether the VAD answers by itself."""
     seed: bytes = b"talk"
 
     def __post_init__(self) -> None:
@@ -372,7 +374,7 @@ class Talk:
 
     def _answer(self, output: Output) -> None:
         match output:
-            case ScoreSpeech(job, frames):
+            case ScoreSpeech(job, frames) if self.scores_at_once:
                 loud = np.abs(frames).max(axis=1) > 0.05
                 scores = tuple(SPEECH if each else SILENCE for each in loud)
                 self.give(SpeechScored(job, scores))

@@ -169,14 +169,14 @@ class Listening:
             unfed = pcm[max(0, turn.fed_ms - start_ms) * BYTES_PER_MS :]
         told += self.transcriptions.feed(turn.item_id, for_engines(unfed))
         self._forget_turn()
-        self._ignored_until_ms = self._audio.frames_end_ms
+        self._ignored_until_ms = self._audio.start_ms
         return [*told, TurnCommitted(turn.item_id, pcm, by="client")]
 
     def clear(self) -> list[Told]:
         """Drop the buffer and the turn that is in it."""
         told: list[Told] = self._abandon_turn()
         self._audio.clear()
-        self._ignored_until_ms = self._audio.frames_end_ms
+        self._ignored_until_ms = self._audio.start_ms
         return [*told, InputAudioBufferCleared(event_id=self._ids.event())]
 
     def hear(self, item_id: str, pcm: bytes, now: float) -> list[Told]:
@@ -209,7 +209,8 @@ class Listening:
         scores = [*(scored.scores or ()), *(0.0 for _ in scored.frames)]
         for frame, probability in zip(scored.frames, scores, strict=False):
             end_ms += FRAME_MS
-            if end_ms > self._ignored_until_ms:
+            # A frame that holds the end of what was committed or cleared begins no turn.
+            if end_ms - FRAME_MS >= self._ignored_until_ms:
                 told += self._observe(probability, end_ms, frame)
         padding = padding_ms(detection)
         self._audio.keep_frames(padding + self._audio.frames_end_ms - end_ms)
