@@ -88,7 +88,8 @@ def pipecat_python() -> Path:
     python = Path(named) if named else home / "bin" / "python"
     if not python.exists():
         if not os.environ.get("CI"):
-            pytest.skip(f"needs: python -m venv {home.name}; {python} -m pip install '{PIPECAT}'")
+            make = f"python -m venv {home.name} && {home.name}/bin/pip install '{PIPECAT}'"
+            pytest.skip(f"needs pipecat, beside openai<3: {make}")
         venv.create(home, with_pip=True)
         _install([python, "-m", "pip", "install", "--quiet", PIPECAT], ROOT)
     return python
