@@ -188,7 +188,8 @@ class Endpoint:
         if "CERTIFICATE_VERIFY_FAILED" in words:
             cure = "Its certificate is not trusted; name the authority's file in 'ca_file'."
         failure = self.error("engine_unreachable", "cannot be reached", cure)
-        return _Retriable(failure, _RETRY_DELAY_S)
+        # An endpoint that starts again needs a moment; one that only closed a connection does not.
+        return _Retriable(failure, _RETRY_DELAY_S if isinstance(lost, httpx.ConnectError) else 0.0)
 
     def _client(self) -> httpx.AsyncClient:
         if self._open_client is None:

@@ -40,6 +40,10 @@ class TestTranscriberWithPartialTexts(TranscriberContract):
     def engine(self, settings: dict[str, object]) -> Transcriber:
         return openai_transcriber.create(settings | {"partials_every_ms": 200, "stream": True})
 
+    @pytest.fixture
+    def failing_engine(self) -> Transcriber:
+        return openai_transcriber.create(NOWHERE | {"partials_every_ms": 200})
+
 
 class TestLanguageModel(LanguageModelContract):
     @pytest.fixture
@@ -66,3 +70,7 @@ class TestSynthesizerOfWavFiles(SynthesizerContract):
     def engine(self, settings: dict[str, object]) -> Synthesizer:
         voices = {"marin": "af_heart", "cedar": "bm_george"}
         return openai_synthesizer.create(settings | {"response_format": "wav", "voices": voices})
+
+    @pytest.fixture
+    def failing_engine(self) -> Synthesizer:
+        return openai_synthesizer.create(NOWHERE | {"response_format": "wav"})

@@ -227,7 +227,7 @@ def test_a_refusal_whose_body_does_not_end_is_not_waited_for(kind: Kind) -> None
     require_failure(failure, "engine_rejected")
 
 
-QUICK = {"timeout_s": 0.05, "idle_timeout_s": 0.05}
+QUICK = {"timeout_s": 0.2, "idle_timeout_s": 0.2}
 
 
 @pytest.mark.parametrize("moment", ["before the head", "before the body", "in the middle"])
