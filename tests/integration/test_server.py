@@ -74,7 +74,7 @@ async def test_a_fragmented_event_is_one_event(serve, connect) -> None:
 
 async def test_a_client_that_does_not_read_is_cut_off(serve, connect) -> None:
     endless = ScriptedResponder(rule=lambda _: (SpokenAudio(bytes(48_000)) for _ in range(10_000)))
-    limits = OutboxLimits(waiting_bytes=MIB)
+    limits = OutboxLimits(waiting_bytes=MIB, farewell_s=0.05)
     async with (
         serve(responder=endless, outbox=limits) as server,
         connect(server) as patient,

@@ -90,13 +90,15 @@ async def test_what_the_session_should_be_is_told_to_the_server(serve, tmp_path:
     assert (status, request.voice, request.instructions) == (0, "ash", "Be brief.")
 
 
-async def test_silence_is_not_heard_and_says_so(serve, tmp_path: Path) -> None:
-    silence = recording(tmp_path / "q.wav", bytes(4800))
-    async with serve() as server:
-        status, out, _ = await talk(tmp_path, silence, "--url", server.url)
-    assert status == 1
-    assert "heard no end of speech" in out
-    assert "not heard" in out
+async def test_silence_is_not_heard_and_says_so(serve, connect) -> None:
+    written: list[str] = []
+    async with serve() as server, connect(server) as client:
+        conversation = Conversation(RealtimeClient(client.socket), written.append, None, 0.2)
+        await client.send({"type": "session.update", "session": {"type": "realtime"}})
+        assert await conversation.begin(Wishes()) == ""
+        outcome, sound = await conversation.speak(bytes(4800))
+    assert (outcome.status, outcome.latency_ms, sound) == ("not heard", None, b"")
+    assert written == ["The server heard no end of speech in the recording.\n"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from antiphon.cli.exchange import Event, Exchange, Outcome, Write
 from antiphon.cli.realtime_client import RealtimeClient, UnreachableError
 from antiphon.cli.recordings import speech_end_bytes
 
-_COMMIT_PATIENCE_S = 10.0
 _REPLY_PATIENCE_S = 120.0
 _TRANSCRIPTION_MODEL = "whisper-1"
 
@@ -29,9 +28,15 @@ class Conversation:
     """An open session, turn by turn."""
 
     def __init__(
-        self, client: RealtimeClient, write: Write, loudspeaker: Loudspeaker | None = None
+        self,
+        client: RealtimeClient,
+        write: Write,
+        loudspeaker: Loudspeaker | None = None,
+        commit_patience_s: float = 10.0,
     ) -> None:
+        """``commit_patience_s`` is how long the server may take to hear the end of speech."""
         self._client = client
+        self._commit_patience_s = commit_patience_s
         self._write = write
         self._loudspeaker = loudspeaker
         self._silence_ms = 0
@@ -172,7 +177,7 @@ class Conversation:
             sent += CHUNK_BYTES
             if exchange.ended is None and sent >= speech_end:
                 exchange.ended = loop.time()
-                patience.reschedule(exchange.ended + _COMMIT_PATIENCE_S)
+                patience.reschedule(exchange.ended + self._commit_patience_s)
 
     async def _send_microphone(self, microphone: Microphone) -> None:
         async with aclosing(microphone.chunks()) as chunks:

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -77,18 +77,23 @@ def session_address(url: str, model: str) -> str:
 
     Raises `UnreachableError` for what is no address.
     """
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        is_address = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_address = False
-    if not is_address:
+    parts = _split(url if "://" in url else f"http://{url}")
+    if parts is None:
         raise UnreachableError(f"'{url}' is no address. Write one like http://127.0.0.1:8080.")
     path = parts.path.rstrip("/") or "/v1"
     path = path if path.endswith("/realtime") else f"{path}/realtime"
     query = [(name, value) for name, value in parse_qsl(parts.query) if name != "model"]
     query.append(("model", model))
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_address else None
 
 
 def _refusal(refused: InvalidStatus) -> str:

@@ -17,6 +17,8 @@ class OutboxLimits:
     waiting_bytes: int = 16 * 1024 * 1024
     """Four minutes of speech. One frame may be larger, when it is the only one."""
     waiting_frames: int = 16_384
+    farewell_s: float = 5.0
+    """How long a closing client may take to read what waits for it."""
 
 
 DEFAULT_LIMITS = OutboxLimits()

@@ -24,8 +24,6 @@ ABORT_EXTENSION = "antiphon.abort"
 Ending = Literal["client", "server", "too slow"]
 
 _TOO_SLOW = (1008, "The client reads too slowly: more events wait than the server keeps.")
-_FAREWELL_S = 5.0
-"""How long a closing client may take to read what waits for it."""
 _LONGEST_REASON_BYTES = 123  # Spec: RFC 6455, 5.5: a control frame holds 125 bytes, 2 are the code
 
 
@@ -38,6 +36,7 @@ class WebSocketConnection:
         self._socket = socket
         self._dialect = dialect
         self._outbox = Outbox(limits)
+        self._farewell_s = limits.farewell_s
         self._closing: tuple[int, str] | None = None
         self._written = asyncio.Event()
         self._has_left = False
@@ -97,7 +96,7 @@ class WebSocketConnection:
 
     async def _written_or_aborted(self) -> None:
         try:
-            async with asyncio.timeout(_FAREWELL_S):
+            async with asyncio.timeout(self._farewell_s):
                 await self._written.wait()
         except TimeoutError:
             self._abort()

@@ -128,7 +128,7 @@ async def test_a_client_that_leaves_is_not_written_to(peer: Peer) -> None:
 
 
 async def test_a_stuck_client_is_told_and_then_dropped(peer: Peer) -> None:
-    connection = await peer.accept(OutboxLimits(waiting_frames=1))
+    connection = await peer.accept(OutboxLimits(waiting_frames=1, farewell_s=0.05))
     peer.reads.clear()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(connection.write())
