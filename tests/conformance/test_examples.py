@@ -1,0 +1,96 @@
+"""The example programs, run as a reader of the documentation runs them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from client_programs import ROOT, run, run_python
+from conformance_server import Server
+from wire import silent, spoken
+
+EXAMPLES = ROOT / "examples"
+QUICKSTART = EXAMPLES / "quickstart"
+
+
+def recording(directory: Path) -> Path:
+    file = directory / "input.pcm"
+    file.write_bytes(silent(300) + spoken(1200) + silent(800))
+    return file
+
+
+def program(directory: Path, node_packages: Path, language: str) -> Path:
+    """Copy a program to where its packages are installed."""
+    copy = directory / language
+    shutil.copytree(QUICKSTART / language, copy, ignore=shutil.ignore_patterns("node_modules"))
+    (copy / "node_modules").symlink_to(node_packages / "node_modules")
+    return copy
+
+
+def sizes(printed: str) -> list[int]:
+    return [int(size) for size in re.findall(r"(\d+) bytes", printed)]
+
+
+def assert_assisted(printed: str) -> None:
+    words = re.findall(r"Transcript delta: (.*)\n", printed)
+    assert "".join(words) == "You said: Please assist the user."
+    assert "The final response is: You said: Please assist the user." in printed
+    assert sizes(printed)[:3] == [4800, 7200, 12000]
+
+
+def test_the_python_quickstart_answers_several_questions(server: Server) -> None:
+    printed = run_python(
+        QUICKSTART / "python" / "text-in-audio-out.py",
+        server.azure,
+        stdin="How are you?\nAnd how is the weather today?\nq\n",
+    )
+    first, second, end = printed.split("Enter a message: ")[1:]
+    assert "Session ID: sess_" in first
+    for answer, question in ((first, "How are you?"), (second, "And how is the weather today?")):
+        words = re.findall(r"Received text delta: (.*)\n", answer)
+        assert "".join(words) == f"You said: {question}"
+        assert sizes(answer)[:2] == [4800, 7200]
+    assert "Stopping the conversation." in end
+    assert "error" not in printed
+
+
+def test_the_python_quickstart_answers_a_recording(server: Server, tmp_path: Path) -> None:
+    recording(tmp_path)
+    script = QUICKSTART / "python" / "audio-in-audio-out.py"
+    printed = run_python(script, server.azure, cwd=tmp_path)
+    assert "You said: What is the weather like?" in printed
+    answer = (tmp_path / "output.pcm").read_bytes()
+    assert len(answer) == sizes(printed)[-1] > 24_000
+
+
+def test_the_javascript_quickstart_is_answered(
+    server: Server, node_packages: Path, tmp_path: Path
+) -> None:
+    copy = program(tmp_path, node_packages, "javascript")
+    assert_assisted(run(["node", "index.js"], server.azure, cwd=copy))
+
+
+def test_the_typescript_quickstart_compiles_and_is_answered(
+    server: Server, node_packages: Path, tmp_path: Path
+) -> None:
+    copy = program(tmp_path, node_packages, "typescript")
+    run(["node", "node_modules/typescript/bin/tsc"], {}, cwd=copy, timeout_s=120)
+    assert_assisted(run(["node", "index.js"], server.azure, cwd=copy))
+
+
+def test_the_java_client_hears_and_is_answered(server: Server, java: str, tmp_path: Path) -> None:
+    command = [java, EXAMPLES / "java" / "RawClient.java", recording(tmp_path)]
+    printed = run(command, server.azure)
+    assert "You said: What is the weather like?" in printed
+    assert "The answer: You said: What is the weather like?" in printed
+
+
+@pytest.mark.usefixtures("scripted")
+def test_the_agent_tells_the_weather(server: Server) -> None:
+    printed = run_python(
+        EXAMPLES / "agents" / "weather.py",
+        server.azure | {"OPENAI_AGENTS_DISABLE_TRACING": "1"},
+        stdin="What is the weather in Paris?\nq\n",
+    )
+    assert "looked up the weather of" in printed
+    assert "Assistant: The tool says: " in printed
