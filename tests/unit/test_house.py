@@ -1,6 +1,7 @@
 """The limits of the house that no linter checks."""
 
 import ast
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_every_dependency_has_its_sentence() -> None:
     block = text.split("dependencies = [", 1)[1].split("\n]", 1)[0].splitlines()
     unexplained = [
         line
-        for before, line in zip(block, block[1:], strict=False)
+        for before, line in itertools.pairwise(block)
         if line.strip().startswith('"')
         and not before.strip().startswith("#")
         and not before.strip().startswith('"')

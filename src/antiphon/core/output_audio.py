@@ -47,6 +47,33 @@ class Clause:
     text: str
 
 
+class _Playback:
+    """Where a client is that plays sound as soon as it has some."""
+
+    __slots__ = ("_first_at", "_until", "longest_gap_s")
+
+    def __init__(self) -> None:
+        self._first_at: float | None = None
+        self._until = 0.0
+        self.longest_gap_s = 0.0
+        """Longest time with nothing left to play."""
+
+    def extend(self, seconds: float, now: float) -> None:
+        """Note that so much sound was sent."""
+        if self._first_at is None:
+            self._first_at = self._until = now
+        self.longest_gap_s = max(self.longest_gap_s, now - self._until)
+        self._until = max(self._until, now) + seconds
+
+    def left_s(self, now: float) -> float:
+        """Return how much of what was sent is still to be played."""
+        return max(0.0, self._until - now)
+
+    def first_after(self, start: float) -> float | None:
+        """Return the time from ``start`` to the first sound; None: there was none."""
+        return None if self._first_at is None else self._first_at - start
+
+
 class OutputAudio:
     """The sound of one spoken message: cut into chunks, counted, and matched with its words."""
 
@@ -54,11 +81,9 @@ class OutputAudio:
         "_clauses",
         "_cutter",
         "_encoder",
-        "_first_at",
         "_is_whole",
-        "_longest_gap_s",
         "_made",
-        "_plays_until",
+        "_playback",
         "_rate",
         "_sent_bytes",
         "_stretcher",
@@ -74,9 +99,7 @@ class OutputAudio:
         self._clauses: list[tuple[int, str]] = []
         self._sent_bytes = 0
         self._is_whole = False
-        self._first_at: float | None = None
-        self._plays_until = 0.0
-        self._longest_gap_s = 0.0
+        self._playback = _Playback()
 
     @property
     def sent(self) -> bytes:
@@ -117,7 +140,7 @@ class OutputAudio:
     def played_ms(self, now: float) -> int:
         """Estimate how much of the sound the client has played."""
         sent_ms = self._sent_samples * 1000 // SAMPLE_RATE_HZ
-        unplayed_ms = max(0.0, self._plays_until - now) * 1000
+        unplayed_ms = self._playback.left_s(now) * 1000
         return max(0, int(sent_ms - unplayed_ms))
 
     @property
@@ -143,8 +166,8 @@ class OutputAudio:
             played_samples=self.played_ms(now) * SAMPLE_RATE_HZ // 1000,
             dropped_samples=made - sent,
             dropped_why=why if made > sent else None,
-            first_audio_s=None if self._first_at is None else self._first_at - started_at,
-            longest_gap_s=self._longest_gap_s,
+            first_audio_s=self._playback.first_after(started_at),
+            longest_gap_s=self._playback.longest_gap_s,
         )
 
     @property
@@ -157,10 +180,7 @@ class OutputAudio:
     def _send(self, chunks: list[bytes], now: float) -> list[bytes]:
         size = sum(len(chunk) for chunk in chunks)
         if size:
-            if self._first_at is None:
-                self._first_at = self._plays_until = now
-            self._longest_gap_s = max(self._longest_gap_s, now - self._plays_until)
-            self._plays_until = max(self._plays_until, now) + size / self._rate
+            self._playback.extend(size / self._rate, now)
             self._sent_bytes += size
         return chunks
 

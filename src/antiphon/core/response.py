@@ -77,6 +77,7 @@ class _Progress:
     message: SpokenMessage | WrittenMessage | None = None
     call: FunctionCall | None = None
     tokens: int = 0
+    has_ended: bool = False
     usage: TokenUsage = NO_TOKENS
 
 
@@ -90,7 +91,6 @@ class Response:
         "_progress",
         "_started_at",
         "entry_ids",
-        "has_ended",
         "heard_at",
         "id",
         "job",
@@ -113,12 +113,16 @@ class Response:
         """The job that makes it; None while it waits for a transcript."""
         self.heard_at = now
         """When the responder last gave a sign of life."""
-        self.has_ended = False
         self._ids = ids
         self._conversation_id = conversation_id if plan.in_conversation else None
         self._context = Context((), 0, 0, 0)
         self._progress = _Progress()
         self._started_at = now
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has said its `response.done`."""
+        return self._progress.has_ended
 
     @property
     def has_sound(self) -> bool:
@@ -174,7 +178,7 @@ class Response:
 
     def end(self, ending: Ending, now: float) -> list[Told]:
         """Close whatever is open and say `response.done`."""
-        self.has_ended = True
+        self._progress.has_ended = True
         progress = self._progress
         if ending.cuts_off and isinstance(progress.message, SpokenMessage):
             progress.message.cut_off()
