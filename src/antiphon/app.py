@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,9 @@ from antiphon.weights import Report
 _logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
+Progress = Callable[[], contextlib.AbstractContextManager[Report]]
+
+_SAME_REQUEST_S = 1.0
 _AUTO_MAX_SESSIONS = 1000
 _STREAMING_TRANSCRIPTION = frozenset({"gpt-realtime-whisper", "gpt-live-transcribe"})
 _BILLED_BY_DURATION = frozenset({"whisper-1"})
@@ -72,33 +76,34 @@ class Server:
         self._catalogue = Catalogue(
             [each.name for each in self._plans], config.transcription_names(loaded.settings)
         )
-        self._metrics = Metrics()
-        self._lag = LoopLag(self._metrics.loop_lag)
+        self._lag = LoopLag()
+        self._metrics = Metrics(self._lag)
         limit = loaded.settings.server.max_sessions
         self._sessions = OpenSessions(_AUTO_MAX_SESSIONS if limit == "auto" else limit, self._lag)
         self._sockets = _Sockets.bind(loaded)
         self._stop = asyncio.Event()
 
-    def run(self, on_ready: Callable[[Addresses], None], report: Report | None = None) -> None:
+    def run(self, on_ready: Callable[[Addresses], None], progress: Progress) -> None:
         """Load the engines, call back when sessions can begin, and serve until a signal comes.
 
-        The first SIGTERM or SIGINT drains, the second ends at once. Raises `AntiphonError` when
-        the server cannot become ready.
+        The first SIGTERM or SIGINT drains, the second ends at once, and so does the first while
+        engines are loaded. ``progress`` opens what shows how a download goes. Raises
+        `AntiphonError` when the server cannot become ready.
         """
         with (
             asyncio.Runner(loop_factory=_loop_factory()) as runner,
-            contextlib.suppress(asyncio.CancelledError),  # a signal came while there was no session
+            contextlib.suppress(asyncio.CancelledError),  # a signal that does not wait
         ):
-            runner.run(self._serve(on_ready, report))
+            runner.run(self._serve(on_ready, progress))
 
-    async def _serve(self, on_ready: Callable[[Addresses], None], report: Report | None) -> None:
-        _heed_signals(self._stop)
+    async def _serve(self, on_ready: Callable[[Addresses], None], progress: Progress) -> None:
+        self._heed_signals(asyncio.get_running_loop(), asyncio.current_task())
         listeners = self._sockets.listeners(self._application())
         try:
             for listener in listeners:
                 await listener.open()
             self._lag.start()
-            self._catalogue.open(await self._load(report))
+            self._catalogue.open(await self._load(progress))
             # What lives now lives to the end; the collector need not look at it again.
             gc.collect()
             gc.freeze()
@@ -125,26 +130,42 @@ class Server:
             ),
         )
 
-    async def _load(self, report: Report | None) -> dict[str, Deployment]:
+    def _heed_signals(
+        self, loop: asyncio.AbstractEventLoop, serving: asyncio.Task[None] | None
+    ) -> None:
+        asked: list[float] = []
+
+        def heed() -> None:
+            asked.append(loop.time())
+            # Some send a signal to the process and to its group: that is one request, not two.
+            is_urged = asked[-1] - asked[0] > _SAME_REQUEST_S
+            if serving is not None and (is_urged or not self._catalogue.is_open):
+                serving.cancel()
+            self._stop.set()
+
+        for name in (signal.SIGTERM, signal.SIGINT):
+            try:
+                loop.add_signal_handler(name, heed)
+            except NotImplementedError:  # Windows
+                signal.signal(name, lambda _number, _frame: loop.call_soon_threadsafe(heed))
+
+    async def _load(self, progress: Progress) -> dict[str, Deployment]:
         plans = config.engines(self._plans)
         needed = (weights.engine_artifacts(each.name, each.settings) for each in plans)
         artifacts = list(dict.fromkeys(itertools.chain.from_iterable(needed)))
         self._catalogue.begin([f"weights of {name}" for name in artifacts])
         self._catalogue.begin([_title(plan) for plan in plans])
-        server = self._settings.server
-        directory = Path(server.weights_dir) if server.weights_dir else None
-        await _in_thread(
-            lambda: weights.ensure(
-                artifacts, offline=server.offline, report=report, directory=directory
-            )
-        )
+        await _in_thread(lambda: _bring_weights(artifacts, self._settings.server, progress))
         for name in artifacts:
             self._catalogue.finish(f"weights of {name}")
         engines: dict[EnginePlan, object] = {}
 
         async def load(plan: EnginePlan) -> None:
+            start = time.monotonic()
             engines[plan] = await _in_thread(lambda: _create(plan))
             self._catalogue.finish(_title(plan))
+            seconds = round(time.monotonic() - start, 2)
+            _logger.info("engine_loaded", extra={"engine": _title(plan), "s": seconds})
 
         await asyncio.gather(*(load(plan) for plan in plans))
         return assemble(self._plans, engines)
@@ -225,6 +246,20 @@ def _default_voice(plan: RealtimePlan, capabilities: ResponderCapabilities) -> s
     return min(voices)
 
 
+def _bring_weights(
+    artifacts: Sequence[str], server: config.ServerSettings, progress: Progress
+) -> None:
+    directory = Path(server.weights_dir) if server.weights_dir else None
+    try:
+        weights.ensure(artifacts, offline=True, directory=directory)
+    except weights.MissingWeightsError:
+        if server.offline:
+            raise
+        # Only a download takes long enough to be worth showing.
+        with progress() as report:
+            weights.ensure(artifacts, report=report, directory=directory)
+
+
 def _create(plan: EnginePlan) -> object:
     return plugins.load(plan.kind, plan.name)(plan.settings)
 
@@ -254,24 +289,6 @@ async def _in_thread(call: Callable[[], _Result]) -> _Result:
 
     threading.Thread(target=run, daemon=True).start()
     return await result
-
-
-def _heed_signals(stop: asyncio.Event) -> None:
-    loop, serving = asyncio.get_running_loop(), asyncio.current_task()
-    signals = 0
-
-    def heed() -> None:
-        nonlocal signals
-        signals += 1
-        stop.set()
-        if signals > 1 and serving is not None:
-            serving.cancel()
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(name, heed)
-        except NotImplementedError:  # Windows
-            signal.signal(name, lambda _number, _frame: loop.call_soon_threadsafe(heed))
 
 
 @dataclass(frozen=True, slots=True)

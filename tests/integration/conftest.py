@@ -139,8 +139,8 @@ async def served(
     catalogue = Catalogue([MODEL, "second"], ["whisper-1"])
     if is_open:
         catalogue.open({name: deployment(name, responder) for name in catalogue.realtime})
-    metrics = Metrics()
-    lag = LoopLag(metrics.loop_lag)
+    lag = LoopLag()
+    metrics = Metrics(lag)
     sessions = OpenSessions(limit, lag)
     entrance = Entrance(Keyring(()), catalogue)
     door = RealtimeDoor(entrance, catalogue, sessions, metrics, traces, outbox)

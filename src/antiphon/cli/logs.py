@@ -21,7 +21,8 @@ class FieldFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        parts = [f"{moment}.{int(record.msecs):03}Z", record.levelname.lower(), record.getMessage()]
+        message = " ".join(record.getMessage().split())
+        parts = [f"{moment}.{int(record.msecs):03}Z", record.levelname.lower(), message]
         fields = {name: each for name, each in vars(record).items() if name not in _STANDARD}
         if record.exc_info and record.exc_info[0] is not None:
             fields["fault"] = record.exc_info[0].__name__

@@ -64,9 +64,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each option of the command is an argument
     from antiphon.app import Server
     from antiphon.weights.progress import shown
 
-    server = Server(loaded)
-    with shown() as report:
-        server.run(lambda addresses: _announce(addresses, loaded), report)
+    Server(loaded).run(lambda addresses: _announce(addresses, loaded), shown)
 
 
 def _announce(addresses: "Addresses", loaded: "Loaded") -> None:

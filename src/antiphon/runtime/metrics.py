@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from antiphon.core.inputs import ClientMistake
+from antiphon.core.output_audio import AudioLedger
 from antiphon.protocol.client_events import ClientEvent, InputAudioBufferAppend
 from antiphon.protocol.server_events import (
     Error,
@@ -26,13 +27,14 @@ from antiphon.runtime.connection import Connection
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 _ANSWER_BUCKETS_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+_GAP_BUCKETS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _SESSION_BUCKETS_S = (1, 10, 60, 300, 900, 1800, 3600, 7200)
 
 
 class Metrics:
     """The server's counters."""
 
-    def __init__(self) -> None:
+    def __init__(self, lag: "LoopLag") -> None:
         self._registry = CollectorRegistry()
         kept = self._registry
         self.sessions = Gauge("antiphon_sessions", "Sessions now.", ["model"], registry=kept)
@@ -69,11 +71,22 @@ class Metrics:
             ["direction"],
             registry=kept,
         )
-        self.loop_lag = Gauge(
+        self.audio_gap_seconds = Histogram(
+            "antiphon_audio_gap_seconds",
+            "Longest silence inside a reply that the client had to wait out.",
+            buckets=_GAP_BUCKETS_S,
+            registry=kept,
+        )
+        Gauge(
             "antiphon_loop_lag_seconds",
             "How late the event loop runs what is due, smoothed.",
             registry=kept,
-        )
+        ).set_function(lambda: lag.seconds)
+
+    def record_audio(self, ledger: AudioLedger) -> None:
+        """Take the account of a response's audio."""
+        if ledger.sent_samples:
+            self.audio_gap_seconds.observe(ledger.longest_gap_s)
 
     def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
@@ -145,8 +158,7 @@ class LoopLag:
     _WEIGHT = 0.2
     """Of the newest measurement; a second of lag is noticed within about a second."""
 
-    def __init__(self, gauge: Gauge) -> None:
-        self._gauge = gauge
+    def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
         self.seconds = 0.0
 
@@ -165,5 +177,4 @@ class LoopLag:
         due = self._timer.when() if self._timer is not None else loop.time()
         late = max(0.0, loop.time() - due)
         self.seconds += self._WEIGHT * (late - self.seconds)
-        self._gauge.set(self.seconds)
         self._timer = loop.call_at(loop.time() + self._INTERVAL_S, self._measure)

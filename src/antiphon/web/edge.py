@@ -14,6 +14,7 @@ REGION = "Local"
 """Where Azure's clients are told that they are."""
 
 _logger = logging.getLogger(__name__)
+_POLLED = frozenset({"/health", "/ready", "/metrics"})
 _HAS_HEADERS = frozenset(
     {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 )
@@ -62,13 +63,15 @@ def normalize(path: str) -> str:
 
 
 def _log(scope: Scope, message: Message, request_id: str, seconds: float) -> None:
+    path = cast("str", scope["path"])
     # The query is left out: it may hold a key.
-    _logger.info(
+    _logger.log(
+        logging.DEBUG if path in _POLLED else logging.INFO,
         "request",
         extra={
             "request": request_id,
             "method": scope.get("method", "WEBSOCKET"),
-            "path": cast("str", scope["path"])[:256],
+            "path": path[:256],
             "status": message.get("status", 101),
             "ms": round(seconds * 1000, 1),
         },

@@ -8,6 +8,7 @@ reading the answers is dropped.
 import asyncio
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -174,7 +175,8 @@ def bind(host: str, port: int) -> socket.socket:
     )[0]
     bound = socket.socket(family, kind, protocol)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform != "win32":  # there it would share the port instead of reusing it
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
         # Listening now, not later, makes a second server on this port fail at once.
         bound.listen(2048)

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from antiphon.core.ids import Ids
 from antiphon.protocol.dialects.ga import Ga
@@ -65,7 +66,9 @@ class RealtimeDoor:
     ) -> None:
         model = deployment.offer.model
         metered = MeteredConnection(connection, self.metrics, model, time.monotonic)
-        around = Surroundings(time.time, self.sessions.stopping, self.traces)
+        around = Surroundings(
+            time.time, self.sessions.stopping, self.traces, self.metrics.record_audio
+        )
         fields = {"request": socket.scope.get("antiphon.request_id"), "model": model}
         start = time.monotonic()
         end = "fault"
@@ -91,10 +94,11 @@ async def refuse(socket: WebSocket, refusal: Refusal) -> None:
     if family == "azure" or not refusal.is_told_on_socket:
         await socket.send_denial_response(refusal.response(family))
         return
-    await socket.accept(chosen_subprotocol(socket))
     error = ClientError(refusal.code, refusal.message, refusal.param, type=refusal.type)
     event = Error(event_id=Ids(secrets.token_bytes(16)).event(), error=ErrorBody.of(error))
-    for frame in Ga().encode(event):
-        await socket.send_text(frame)
-    # Observed: the reference server closes with the error's type and code as the reason.
-    await socket.close(INVALID_REQUEST_CLOSE, f"{refusal.type}.{refusal.code}")
+    with suppress(WebSocketDisconnect):  # a client that leaves needs no reason
+        await socket.accept(chosen_subprotocol(socket))
+        for frame in Ga().encode(event):
+            await socket.send_text(frame)
+        # Observed: the reference server closes with the error's type and code as the reason.
+        await socket.close(INVALID_REQUEST_CLOSE, f"{refusal.type}.{refusal.code}")

@@ -105,8 +105,9 @@ def build(*keys: str) -> Site:
     pipeline = Pipeline(SpeechScores(ScriptedVad()), ScriptedResponder(), ScriptedTranscriber(), {})
     offers = {name: SessionOffer(name, None) for name in catalogue.realtime}
     catalogue.open({name: Deployment(offer, pipeline) for name, offer in offers.items()})
-    metrics = Metrics()
-    sessions = OpenSessions(10, LoopLag(metrics.loop_lag))
+    lag = LoopLag()
+    metrics = Metrics(lag)
+    sessions = OpenSessions(10, lag)
     entrance = Entrance(Keyring(hashlib.sha256(k.encode()).hexdigest() for k in keys), catalogue)
     application = create_application(
         Pages(entrance, catalogue, sessions, metrics),
