@@ -27,6 +27,15 @@ async def test_a_reply_may_be_truncated_before_it_is_cancelled(server: Server) -
         assert (await wire.until("response.done"))["response"]["status"] == "cancelled"
 
 
+async def test_an_update_without_its_type_costs_its_settings_alone(server: Server) -> None:
+    # An early print of the public quickstart sends this, and reads on.
+    async with connected(server) as wire:
+        await wire.send({"type": "session.update", "session": {"instructions": "Be brief."}})
+        await wire.send(user("How are you?"), {"type": "response.create"})
+        assert (await wire.error())["param"] == "session.type"
+        assert (await wire.turn())[-2]["response"]["status"] == "completed"
+
+
 async def test_instructions_that_are_null_are_the_session_s(server: Server) -> None:
     async with connected(server) as wire:
         await wire.say("Hello.")
