@@ -1,7 +1,6 @@
 """The voice that comes with the package."""
 
 import asyncio
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -28,7 +27,7 @@ class TestContract(SynthesizerContract):
         return hibari.create({"all_voices": True})
 
     @pytest.fixture
-    def failing_engine(self) -> Iterator[Synthesizer]:
+    def failing_engine(self) -> Synthesizer:
         closed = InferenceThreads(1)
         closed.close()
         return Hibari(hibari.load(), closed, ALL_VOICES)
@@ -36,7 +35,7 @@ class TestContract(SynthesizerContract):
 
 def test_it_speaks_as_marin_and_refuses_other_names() -> None:
     engine = hibari.create({})
-    assert engine.capabilities.voices == {"marin"}
+    assert engine.capabilities.voices == frozenset({"marin"})
     with pytest.raises(EngineError, match=r"no voice 'cedar'.*marin"):
         speak(engine, "Hello.", "cedar")
 

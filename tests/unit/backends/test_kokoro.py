@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_an_american_and_a_british_voice_are_understood(engine: Kokoro) -> None:
     sentence = "It will probably rain this afternoon, so take an umbrella."
 
     async def hear(sound: NDArray[np.float32]) -> str:
-        async def feed():
+        async def feed() -> AsyncIterator[NDArray[np.float32]]:
             yield resample(sound, TTS_SAMPLE_RATE_HZ, STT_SAMPLE_RATE_HZ)
 
         heard = [each async for each in transcriber.transcribe(feed(), TranscriptionOptions())]
