@@ -59,7 +59,7 @@ def json_lines(printed: str) -> list[dict[str, Any]]:
 
 def _install(command: Sequence[str | Path], cwd: Path) -> None:
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False
     )
     if done.returncode:
         missing(f"{command[0]} could not install: {done.stderr.strip()[-300:]}")
@@ -91,6 +91,7 @@ def pipecat_python() -> Path:
             make = f"python -m venv {home.name} && {home.name}/bin/pip install '{PIPECAT}'"
             pytest.skip(f"needs pipecat, beside openai<3: {make}")
         venv.create(home, with_pip=True)
+        (home / ".gitignore").write_text("*\n")
         _install([python, "-m", "pip", "install", "--quiet", PIPECAT], ROOT)
     return python
 
