@@ -1,0 +1,161 @@
+"""Every state of the turn detector against every kind of frame."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from antiphon.core.turns import (
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetector,
+    padding_ms,
+)
+from antiphon.protocol.session import SemanticVad, ServerVad, TurnDetection
+
+LOUD, UNSURE, QUIET = 0.9, 0.4, 0.1
+
+
+def follow(settings: TurnDetection, probabilities: Sequence[float]) -> list[object]:
+    detector = TurnDetector(settings)
+    return [
+        detector.observe(probability, 32 * (index + 1))
+        for index, probability in enumerate(probabilities)
+    ]
+
+
+def changes(settings: TurnDetection, probabilities: Sequence[float]) -> list[object]:
+    return [change for change in follow(settings, probabilities) if change is not None]
+
+
+def test_silence_and_doubt_begin_nothing() -> None:
+    assert changes(ServerVad(), [QUIET, UNSURE, 0.499] * 10) == []
+
+
+def test_speech_begins_with_its_padding_clamped_to_the_beginning() -> None:
+    assert changes(ServerVad(), [LOUD]) == [SpeechStarted(0)]
+    assert changes(ServerVad(), [QUIET] * 20 + [LOUD]) == [SpeechStarted(640 - 300)]
+    assert changes(ServerVad(prefix_padding_ms=0), [QUIET] * 20 + [LOUD]) == [SpeechStarted(640)]
+
+
+def test_doubt_goes_on_with_speech_that_has_begun() -> None:
+    assert changes(ServerVad(), [LOUD] + [UNSURE] * 50) == [SpeechStarted(0)]
+
+
+def test_silence_ends_a_turn_after_a_pause() -> None:
+    observed = follow(ServerVad(), [LOUD] + [QUIET] * 8)
+    assert observed == [
+        SpeechStarted(0),
+        None,
+        None,
+        SpeechPaused(),
+        None,
+        None,
+        None,
+        SpeechStopped(256),
+        None,
+    ]
+
+
+def test_who_goes_on_after_a_pause_resumes_the_turn() -> None:
+    observed = changes(ServerVad(), [LOUD] + [QUIET] * 4 + [UNSURE] + [QUIET] * 7)
+    assert observed == [
+        SpeechStarted(0),
+        SpeechPaused(),
+        SpeechResumed(),
+        SpeechPaused(),
+        SpeechStopped(32 * 13),
+    ]
+
+
+def test_a_short_gap_is_no_pause() -> None:
+    assert changes(ServerVad(), [LOUD, QUIET, QUIET, LOUD]) == [SpeechStarted(0)]
+
+
+@pytest.mark.parametrize(
+    ("silence_ms", "frames"), [(0, 1), (32, 1), (33, 2), (96, 3), (97, 4), (200, 7), (1000, 32)]
+)
+def test_a_turn_ends_at_the_first_frame_that_completes_the_silence(
+    silence_ms: int, frames: int
+) -> None:
+    observed = changes(ServerVad(silence_duration_ms=silence_ms), [LOUD] + [QUIET] * 40)
+    assert observed[-1] == SpeechStopped(32 * (frames + 1))
+    assert (SpeechPaused() in observed) == (silence_ms > 96)
+
+
+def test_a_threshold_of_zero_still_lets_speech_end() -> None:
+    observed = changes(ServerVad(threshold=0.0), [0.0] + [0.0] * 10)
+    assert observed[0] == SpeechStarted(0)
+    assert SpeechStopped(256) in observed
+
+
+def test_settings_change_while_one_speaks() -> None:
+    detector = TurnDetector(ServerVad())
+    detector.observe(LOUD, 32)
+    detector.configure(ServerVad(silence_duration_ms=0))
+    assert detector.observe(QUIET, 64) == SpeechStopped(64)
+
+
+def test_a_reset_forgets_the_turn() -> None:
+    detector = TurnDetector(ServerVad())
+    detector.observe(LOUD, 32)
+    assert detector.is_speech
+    assert not detector.is_paused
+    detector.reset()
+    assert not detector.is_speech
+    assert detector.observe(QUIET, 64) is None
+    assert detector.observe(LOUD, 96) == SpeechStarted(0)
+
+
+def test_a_pause_is_part_of_the_turn() -> None:
+    detector = TurnDetector(ServerVad())
+    for index, probability in enumerate([LOUD, QUIET, QUIET, QUIET]):
+        detector.observe(probability, 32 * (index + 1))
+    assert detector.is_speech
+    assert detector.is_paused
+
+
+# By meaning
+
+
+def paused(settings: TurnDetection, silent_frames: int = 3) -> TurnDetector:
+    detector = TurnDetector(settings)
+    for index, probability in enumerate([LOUD] + [QUIET] * silent_frames):
+        detector.observe(probability, 32 * (index + 1))
+    return detector
+
+
+def test_what_was_said_shortens_the_wait() -> None:
+    detector = paused(SemanticVad(eagerness="high"))
+    assert detector.understand("What time is it?") is None
+    ends = [detector.observe(QUIET, 128 + 32 * index) for index in range(1, 4)]
+    assert ends == [None, None, SpeechStopped(224)]
+
+
+def test_what_sounds_unfinished_does_not() -> None:
+    detector = paused(SemanticVad(eagerness="high"))
+    assert detector.understand("I would like to") is None
+    observed = [detector.observe(QUIET, 128 + 32 * index) for index in range(1, 62)]
+    assert [each for each in observed if each is not None] == [SpeechStopped(32 + 2016)]
+
+
+def test_silence_before_the_words_were_known_counts() -> None:
+    detector = paused(SemanticVad(eagerness="high"), silent_frames=20)
+    assert detector.understand("What time is it?") == SpeechStopped(32 + 192)
+    assert not detector.is_speech
+
+
+def test_words_mean_nothing_to_silence_alone_or_outside_a_pause() -> None:
+    assert paused(ServerVad()).understand("What time is it?") is None
+    talking = TurnDetector(SemanticVad())
+    talking.observe(LOUD, 32)
+    assert talking.understand("What time is it?") is None
+    assert talking.is_speech
+
+
+@pytest.mark.parametrize(
+    ("settings", "ms"), [(ServerVad(prefix_padding_ms=7), 7), (SemanticVad(), 300)]
+)
+def test_padding_is_configured_or_usual(settings: TurnDetection, ms: int) -> None:
+    assert padding_ms(settings) == ms
