@@ -186,6 +186,7 @@ WRONG_VOICE = SCRIPTED.replace(
         ("", ("--host", "192.168.1.2"), "--host: Listening on '192.168.1.2'"),
         ("", ("--profile", "huge"), "--profile: 'profile': 'huge' is none of"),
         (SCRIPTED, ("--port", "70000"), "--port: 'port': expected at most 65535."),
+        (SCRIPTED, ("--trace", "/dev/null/x"), "--trace: Sessions cannot be recorded"),
         (WRONG_SETTING, (), "'speed'"),
         (WRONG_VOICE, (), "no voice 'nobody'. Choose one of: ash."),
     ],

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -103,7 +102,7 @@ async def test_a_client_that_vanishes_in_mid_answer_stops_the_engines(serve, con
 
 async def test_a_half_closed_socket_ends_the_session(serve, connect) -> None:
     async with serve() as server, connect(server) as client:
-        client.socket.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        client.socket.transport.write_eof()
         await server.wait_for_end()
         assert len(server.sessions) == 0
 

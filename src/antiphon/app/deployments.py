@@ -1,0 +1,105 @@
+"""Engines become deployments: what each offers to its sessions, and what they share."""
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from antiphon.config import EnginePlan, Problem, RealtimePlan, SettingsError
+from antiphon.core.configuration import SessionOffer, TranscriptionOffer
+from antiphon.engines import plugins
+from antiphon.engines.llm import LanguageModel
+from antiphon.engines.responder import Responder, ResponderCapabilities
+from antiphon.engines.stt import Transcriber
+from antiphon.engines.tts import Synthesizer
+from antiphon.engines.vad import Vad
+from antiphon.runtime.cascade import Cascade
+from antiphon.runtime.pipelines import Pipeline
+from antiphon.runtime.speech_scores import SpeechScores
+from antiphon.web.catalogue import Deployment
+
+_STREAMING_TRANSCRIPTION = frozenset({"gpt-realtime-whisper", "gpt-live-transcribe"})
+_BILLED_BY_DURATION = frozenset({"whisper-1"})
+
+
+def create(plan: EnginePlan) -> object:
+    """Create an engine. Takes seconds for one that loads weights; raises `EngineError`."""
+    return plugins.load(plan.kind, plan.name)(plan.settings)
+
+
+def title(plan: EnginePlan) -> str:
+    """Return what people call an engine."""
+    return f"{plan.kind.replace('_', ' ')} {plan.name}"
+
+
+def assemble(
+    plans: Iterable[RealtimePlan], engines: Mapping[EnginePlan, object]
+) -> dict[str, Deployment]:
+    """Return the deployments of plans whose engines are loaded, by name."""
+    # Sessions of all deployments with the same VAD are scored together.
+    speech: dict[EnginePlan, SpeechScores] = {}
+    deployments: dict[str, Deployment] = {}
+    for plan in plans:
+        if plan.vad not in speech:
+            speech[plan.vad] = SpeechScores(cast("Vad", engines[plan.vad]))
+        responder = _responder(plan, engines)
+        hears = responder.capabilities.hears
+        transcriber = cast("Transcriber", engines[plan.stt])
+        pipeline = Pipeline(
+            speech=speech[plan.vad],
+            responder=responder,
+            transcriber=transcriber if hears == "transcript" else None,
+            transcription_models={
+                name: cast("Transcriber", engines[each])
+                for name, each in plan.transcription.items()
+            },
+        )
+        deployments[plan.name] = Deployment(_offer(plan, pipeline), pipeline)
+    return deployments
+
+
+def _responder(plan: RealtimePlan, engines: Mapping[EnginePlan, object]) -> Responder:
+    if isinstance(plan.answer, EnginePlan):
+        return cast("Responder", engines[plan.answer])
+    model, synthesizer = (engines[each] for each in plan.answer)
+    return Cascade(cast("LanguageModel", model), cast("Synthesizer", synthesizer))
+
+
+def _offer(plan: RealtimePlan, pipeline: Pipeline) -> SessionOffer:
+    capabilities = pipeline.responder.capabilities
+    return SessionOffer(
+        model=plan.name,
+        voices=capabilities.voices,
+        hears=capabilities.hears,
+        transcription_models={
+            name: _transcription_offer(name, transcriber, pipeline)
+            for name, transcriber in pipeline.transcription_models.items()
+        },
+        default_voice=_default_voice(plan, capabilities),
+        silence_duration_ms=plan.silence_duration_ms,
+        tools=capabilities.tools,
+        context_tokens=capabilities.context_tokens,
+        max_session_s=plan.session_minutes * 60,
+    )
+
+
+def _transcription_offer(
+    name: str, transcriber: Transcriber, pipeline: Pipeline
+) -> TranscriptionOffer:
+    return TranscriptionOffer(
+        languages=transcriber.capabilities.languages,
+        prompts=transcriber.capabilities.prompts,
+        shares_hearing=transcriber is pipeline.transcriber,
+        streams=name in _STREAMING_TRANSCRIPTION,
+        bills="duration" if name in _BILLED_BY_DURATION else "tokens",
+    )
+
+
+def _default_voice(plan: RealtimePlan, capabilities: ResponderCapabilities) -> str:
+    voices = capabilities.voices
+    if plan.voice is not None and voices is not None and plan.voice not in voices:
+        known = ", ".join(sorted(voices))
+        message = f"The engines have no voice '{plan.voice}'. Choose one of: {known}."
+        raise SettingsError([Problem(message, f"deployments.{plan.name}.voice")])
+    preferred = plan.voice or plan.preferred_voice
+    if voices is None or preferred in voices:
+        return preferred
+    return min(voices)
