@@ -7,7 +7,7 @@ whoever waits for it, stops the model within one token.
 
 from collections.abc import AsyncIterator, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,17 +16,12 @@ from msgspec import Meta
 
 from antiphon import weights
 from antiphon.backends.llama_prompt import Room, render
-from antiphon.backends.llama_server import Ended, LlamaServer, PromptRead, ServerOptions, Written
+from antiphon.backends.llama_replies import Reply
+from antiphon.backends.llama_server import LlamaServer, PromptRead, ServerOptions
 from antiphon.backends.llama_slots import Lease, SlotPool
+from antiphon.backends.llama_tools import instructions
 from antiphon.backends.llama_work import Chat, ChatRunner, SlotWork
-from antiphon.engines.llm import (
-    ChatRequest,
-    GenerationFinished,
-    GenerationPiece,
-    LanguageModelCapabilities,
-    TextDelta,
-    TokenUsage,
-)
+from antiphon.engines.llm import ChatRequest, GenerationPiece, LanguageModelCapabilities
 from antiphon.protocol.errors import EngineError
 
 _REPLY_SHARE = 4
@@ -46,7 +41,7 @@ class LlamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Replies made at the same time; further ones wait."""
     context_tokens: Annotated[int, Meta(ge=512, le=1_048_576)] = 4096
     """Tokens of conversation and reply in each slot; memory grows with slots x context."""
-    temperature: Annotated[float, Meta(ge=0, le=2)] = 0.3
+    temperature: Annotated[float, Meta(ge=0, le=2)] = 0.2
     """How free the choice of words is; 0 always takes the likeliest."""
     max_reply_tokens: Annotated[int, Meta(ge=1)] = 1024
     """Where a reply ends at the latest; small models do not always find an end."""
@@ -82,20 +77,14 @@ class LlamaLanguageModel:
         return LanguageModelCapabilities(self._settings.context_tokens)
 
     async def generate(self, request: ChatRequest) -> AsyncIterator[GenerationPiece]:
-        """Yield text as it is written, `GenerationFinished` last."""
+        """Yield text and calls as they are written, `GenerationFinished` last."""
         with self._at_work(await self._slots.enter_reply(request.session_key)) as work:
-            messages = render(request, "", ahead=False)
-            work.start(Chat(messages, self._room(request), self._sampling(request)))
-            while (event := await work.next_event()) is not None:
-                match event:
-                    case Written(text):
-                        yield TextDelta(text)
-                    case Ended(reason, prompt, cached, completion):
-                        yield GenerationFinished(reason, TokenUsage(prompt, cached, completion))
-                        return
-                    case PromptRead():
-                        pass
-        raise EngineError("engine_unavailable", "The language model is shutting down.")
+            chat = self._chat(request, ahead=False)
+            reply = Reply(work, request, chat)
+            async with aclosing(reply.pieces()) as pieces:
+                async for piece in pieces:
+                    yield piece
+            yield reply.finished
 
     async def prefill(self, request: ChatRequest) -> None:
         """Evaluate the prompt into the session's slot while no reply is being made."""
@@ -107,8 +96,7 @@ class LlamaLanguageModel:
     async def _read_ahead(self, lease: Lease, request: ChatRequest) -> bool:
         """Evaluate a prompt; return False if that has to be taken up again."""
         with self._at_work(lease) as work:
-            messages = render(request, "", ahead=True)
-            work.start(Chat(messages, self._room(request), {"max_tokens": 1}))
+            work.start(self._chat(request, ahead=True))
             while (event := await work.next_event()) is not None:
                 if isinstance(event, PromptRead) and event.done >= event.total:
                     return True
@@ -120,19 +108,20 @@ class LlamaLanguageModel:
         self._threads.shutdown(cancel_futures=True)
         self._server.close()
 
-    def _room(self, request: ChatRequest) -> Room:
+    def _chat(self, request: ChatRequest, *, ahead: bool) -> Chat:
+        offered = () if request.tool_choice == "none" else request.tools
+        messages = render(request, instructions(offered), ahead=ahead)
         context = self._settings.context_tokens
-        return Room(context - min(context // _REPLY_SHARE, self._reply_tokens(request)))
-
-    def _reply_tokens(self, request: ChatRequest) -> int:
         longest = self._settings.max_reply_tokens
-        return longest if request.max_tokens is None else min(longest, request.max_tokens)
+        limit = longest if request.max_tokens is None else min(longest, request.max_tokens)
+        room = Room(context - min(context // _REPLY_SHARE, limit))
+        return Chat(messages, room, {"max_tokens": 1} if ahead else self._manner(limit))
 
-    def _sampling(self, request: ChatRequest) -> dict[str, object]:
+    def _manner(self, max_tokens: int) -> dict[str, object]:
         seed = {} if self._settings.seed is None else {"seed": self._settings.seed}
         return {
             **seed,
-            "max_tokens": self._reply_tokens(request),
+            "max_tokens": max_tokens,
             "temperature": self._settings.temperature,
             "top_p": 0.9,
             "top_k": 40,

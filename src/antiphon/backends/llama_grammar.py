@@ -17,10 +17,15 @@ _UNWRITABLE: Ranges = (*_ESCAPED, (0x00, 0x1F), (0x7F, 0x9F), (0xD800, 0xDFFF))
 class UnsupportedSchemaError(Exception):
     """A schema asks for what no grammar can guarantee."""
 
-    def __init__(self, keyword: str, reason: str) -> None:
-        super().__init__(keyword, reason)
+    def __init__(self, keyword: str, reason: str, tool: str = "") -> None:
+        super().__init__(keyword, reason, tool)
         self.keyword = keyword
         self.reason = reason
+        self.tool = tool
+
+    def of_tool(self, name: str) -> "UnsupportedSchemaError":
+        """Return the same error with the name of the tool that it is about."""
+        return UnsupportedSchemaError(self.keyword, self.reason, name)
 
 
 class Rules:

@@ -6,12 +6,12 @@ the last word is never the assistant's. What was sent before stays a prefix of w
 wherever that is possible: the slot of the session holds it evaluated.
 """
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
+from antiphon.backends.llama_tools import call_text, result_text
 from antiphon.engines.llm import (
     AssistantMessage,
     ChatMessage,
@@ -58,10 +58,16 @@ def render(request: ChatRequest, tool_instructions: str, *, ahead: bool) -> list
     ``ahead`` leaves the end open, for a prompt that is read before the conversation goes on.
     """
     instructions, rest = _split(request.messages)
-    system = "\n\n".join([*instructions, tool_instructions] if tool_instructions else instructions)
+    system = "\n\n".join(filter(None, [*instructions, _defused(tool_instructions)]))
     rendered = [_message("system", system or _PERSONA)]
+    names = {
+        call.call_id: call.name
+        for message in rest
+        if isinstance(message, AssistantMessage)
+        for call in message.calls
+    }
     for message in rest:
-        _append(rendered, _rendered(message))
+        _append(rendered, _rendered(message, names))
     if rendered[-1]["role"] in {"assistant", "system"}:
         if ahead:
             # An empty message: what the user says will begin where it begins.
@@ -125,22 +131,17 @@ def _split(messages: Sequence[ChatMessage]) -> tuple[list[str], Sequence[ChatMes
     return instructions, ()
 
 
-def _rendered(message: ChatMessage) -> RenderedMessage:
+def _rendered(message: ChatMessage, names: Mapping[str, str]) -> RenderedMessage:
     match message:
         case SystemMessage(text):
             return _message("system", _defused(text))
         case UserMessage(text):
             return _message("user", _defused(text) if text.strip() else _INAUDIBLE)
         case AssistantMessage(text, calls):
-            written = [call_text(call.name, call.arguments) for call in calls]
-            return _message("assistant", "\n".join([_defused(text), *written] if text else written))
-        case ToolMessage(_, output):
-            return _message("user", f"Result of the function call: {_defused(output)}")
-
-
-def call_text(name: str, arguments: str) -> str:
-    """Write a call down the way the model is asked to."""
-    return f'```json\n{{"name": {json.dumps(name)}, "arguments": {_defused(arguments)}}}\n```'
+            written = [call_text(call.name, _defused(call.arguments)) for call in calls]
+            return _message("assistant", "\n".join(filter(None, [_defused(text), *written])))
+        case ToolMessage(call_id, output):
+            return _message("user", result_text(names.get(call_id), _defused(output)))
 
 
 def _defused(text: str) -> str:

@@ -117,11 +117,13 @@ class SlotWork:
         # Bounded by what fits in a slot: the model never waits for its reader.
         self._events: asyncio.Queue[ChatEvent | None] = asyncio.Queue()
         self._job: Future[None] | None = None
+        self._abandoned = False
 
     def start(self, chat: Chat) -> None:
         """Begin a chat. The one before has ended."""
         loop = asyncio.get_running_loop()
         events = self._events = asyncio.Queue()
+        self._abandoned = False
 
         def hand_over(event: ChatEvent | None) -> bool:
             try:
@@ -129,7 +131,7 @@ class SlotWork:
             except RuntimeError:
                 # The loop has been closed, and whoever listened is gone.
                 return False
-            return not self._lease.stopped
+            return not (self._lease.stopped or self._abandoned)
 
         try:
             self._job = self._threads.submit(self._runner.run, chat, self._lease.slot, hand_over)
@@ -144,10 +146,11 @@ class SlotWork:
             self._job.result()
         return event
 
-    @property
-    def stopped(self) -> bool:
-        """Whether the slot is wanted back."""
-        return self._lease.stopped
+    async def abandon(self) -> None:
+        """End the chat that runs, within one step, and keep the slot."""
+        self._abandoned = True
+        while await self.next_event() is not None:
+            pass
 
     def finish(self) -> None:
         """Stop what runs, within one step, and then give the slot back."""
