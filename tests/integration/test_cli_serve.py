@@ -121,6 +121,21 @@ def test_a_signal_closes_idle_sessions_with_1001_and_ends_with_status_0(start, n
                 client.recv()
 
 
+def test_talk_trusts_the_local_authority_by_itself(start, environment) -> None:
+    with start() as server:
+        url = server.variable("OPENAI_BASE_URL")
+        talked = subprocess.run(
+            [PROGRAM, "talk", "--text", "Hello", "--model", "mine", "--url", url],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (talked.returncode, talked.stderr) == (0, "")
+    assert "antiphon: You said: Hello" in talked.stdout
+
+
 def test_without_tls_there_is_one_address(start) -> None:
     with start("--no-tls") as server:
         assert server.variable("OPENAI_BASE_URL") == f"{server.url}/v1"

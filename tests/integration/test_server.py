@@ -214,6 +214,24 @@ async def test_a_session_that_cannot_run_is_closed_and_the_server_goes_on(
         assert len(server.sessions) == 0
 
 
+async def test_a_client_that_pings_and_does_not_read_is_dropped(serve) -> None:
+    ping = b"\x89\xfd" + bytes(4) + b"p" * 125
+    async with serve() as server, asyncio.timeout(60):
+        host, port = server.url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        writer.write(
+            b"GET /v1/realtime?model=gpt-realtime HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\napi-key: any\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        with suppress(ConnectionError):
+            while True:
+                writer.write(ping * 1000)
+                await writer.drain()
+        await server.wait_for_end()
+        assert len(server.sessions) == 0
+
+
 async def test_a_request_that_never_ends_its_head_is_bounded_in_size(serve) -> None:
     async with serve() as server:
         host, port = server.url.removeprefix("http://").split(":")
