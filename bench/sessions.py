@@ -3,9 +3,9 @@
 Run: ``python bench/sessions.py [--idle 200] [--talking 50] [--seconds 20] [--json]``
 
 The engines are scripted, the VAD is the real one. Memory is the growth of the process's
-proportional set size for each idle session, after one round of events. Processor time is what the process used
-while every talking session sends 100 ms of audio ten times a second, speech and pauses in turn, and
-gets a short answer to each turn.
+proportional set size for each idle session, after one round of events. Processor time is what the
+process used while every talking session sends 100 ms of audio ten times a second, speech and pauses
+in turn, and gets a short answer to each turn.
 """
 
 import argparse
