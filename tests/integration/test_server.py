@@ -218,12 +218,13 @@ async def test_a_client_that_pings_and_does_not_read_is_dropped(serve) -> None:
     ping = b"\x89\xfd" + bytes(4) + b"p" * 125
     async with serve() as server, asyncio.timeout(60):
         host, port = server.url.removeprefix("http://").split(":")
-        _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
         writer.write(
             b"GET /v1/realtime?model=gpt-realtime HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
             b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\napi-key: any\r\n"
             b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
         with suppress(ConnectionError):
             while True:
                 writer.write(ping * 1000)
