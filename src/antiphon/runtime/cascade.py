@@ -241,10 +241,9 @@ def _messages(context: Sequence[Turn]) -> list[ChatMessage]:
         if isinstance(turn, CallTurn):
             calls.append(ToolCall(turn.call_id, turn.name, turn.arguments))
             continue
-        if isinstance(turn, ResultTurn) and turn.call_id in called:
-            continue
         _settle_calls(messages, calls, results)
-        messages.append(_message(turn))
+        if not isinstance(turn, ResultTurn) or turn.call_id not in called:
+            messages.append(_message(turn))
     _settle_calls(messages, calls, results)
     return messages
 
