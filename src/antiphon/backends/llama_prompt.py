@@ -100,7 +100,7 @@ def fit(messages: Sequence[RenderedMessage], room: Room) -> list[RenderedMessage
     ]
     fits = (index for index in begins_batch if ends[-1] - ends[index] <= budget)
     kept = next(fits, starts[-1])
-    return [system, *_shorten_first(rest[kept:], budget, room)]
+    return [system, *_beginning_shortened(rest[kept:], budget, room)]
 
 
 def guess_tokens(messages: Sequence[RenderedMessage], room: Room) -> float:
@@ -161,11 +161,13 @@ def _append(rendered: list[RenderedMessage], message: RenderedMessage) -> None:
     rendered[-1] = _message(last["role"], f"{last['content']}\n\n{message['content']}")
 
 
-def _shorten_first(
+def _beginning_shortened(
     messages: Sequence[RenderedMessage], budget: float, room: Room
 ) -> list[RenderedMessage]:
     rest = sum(room.tokens(message["content"]) for message in messages[1:])
-    return [_shortened(messages[0], budget - rest, room), *messages[1:]]
+    # Templates want the user to begin.
+    first = _message("user", messages[0]["content"])
+    return [_shortened(first, budget - rest, room), *messages[1:]]
 
 
 def _shortened(message: RenderedMessage, tokens: float, room: Room) -> RenderedMessage:
