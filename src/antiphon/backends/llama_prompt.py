@@ -91,7 +91,8 @@ def fit(messages: Sequence[RenderedMessage], room: Room) -> list[RenderedMessage
     ends = [0.0, *accumulate(room.tokens(message["content"]) for message in rest)]
     if ends[-1] <= budget:
         return [system, *rest]
-    starts = [index for index, message in enumerate(rest) if message["role"] != "assistant"]
+    starts = [index for index, message in enumerate(rest) if message["role"] == "user"]
+    starts = starts or [len(rest) - 1]
     batch = max(1.0, budget / 4)
     begins_batch = [
         index
