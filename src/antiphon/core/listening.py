@@ -202,9 +202,8 @@ class Listening:
     def _watch(self, scored: _Scoring) -> list[Told]:
         """Follow the turn through frames whose scores are known; missing scores mean silence."""
         detection = self._settings.turn_detection
+        assert detection is not None, "what is not watched is not scored"  # noqa: S101
         told: list[Told] = []
-        if detection is None:
-            return told
         end_ms = scored.start_ms
         scores = [*(scored.scores or ()), *(0.0 for _ in scored.frames)]
         for frame, probability in zip(scored.frames, scores, strict=False):

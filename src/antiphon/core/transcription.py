@@ -250,9 +250,8 @@ class Transcriptions:
         return told
 
     def _streams(self, run: _Run) -> bool:
-        if run.publishes is None:
-            return False
-        return self._offer.transcription_models[run.publishes.model].streams
+        wanted = run.publishes
+        return wanted is not None and self._offer.transcription_models[wanted.model].streams
 
     def _delta(self, run: _Run, piece: str) -> Told:
         return ConversationItemInputAudioTranscriptionDelta(
