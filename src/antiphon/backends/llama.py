@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from antiphon import weights
+from antiphon.backends.embedded_settings import find_weights, misconfigured, read_settings
 from antiphon.backends.llama_prompt import Room, render
 from antiphon.backends.llama_replies import Reply
 from antiphon.backends.llama_server import LlamaServer, PromptRead, ServerOptions
@@ -22,7 +23,6 @@ from antiphon.backends.llama_slots import Lease, SlotPool
 from antiphon.backends.llama_tools import instructions
 from antiphon.backends.llama_work import Chat, ChatRunner, SlotWork
 from antiphon.engines.llm import ChatRequest, GenerationPiece, LanguageModelCapabilities
-from antiphon.protocol.errors import EngineError
 
 _REPLY_SHARE = 4
 """A quarter of the context is left for the reply."""
@@ -51,11 +51,7 @@ class LlamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 def create(settings: Mapping[str, object]) -> "LlamaLanguageModel":
     """Load the model that the settings name."""
-    try:
-        chosen = msgspec.convert(dict(settings), LlamaSettings)
-    except msgspec.ValidationError as wrong:
-        raise _misconfigured(f"{wrong}") from None
-    return LlamaLanguageModel(chosen)
+    return LlamaLanguageModel(read_settings("llama", settings, LlamaSettings))
 
 
 class LlamaLanguageModel:
@@ -145,27 +141,17 @@ class LlamaLanguageModel:
 
 
 def _model_path(settings: LlamaSettings) -> Path:
-    match settings.model_path, settings.artifact:
-        case str(path), None:
-            return Path(path).expanduser()
-        case None, str(artifact):
-            return weights.locate(artifact, _gguf(artifact))
-        case None, None:
-            raise _misconfigured("it needs either 'model_path' or 'artifact'")
-        case _:
-            raise _misconfigured("'model_path' and 'artifact' exclude each other")
+    if (settings.model_path is None) == (settings.artifact is None):
+        raise misconfigured("llama", "it needs either 'model_path' or 'artifact', and not both")
+    file = "" if settings.artifact is None else _gguf(settings.artifact)
+    return find_weights("llama", settings.artifact or "", file, settings.model_path)
 
 
 def _gguf(artifact: str) -> str:
-    names = [file.name for file in weights.artifact(artifact).files]
+    try:
+        names = [file.name for file in weights.artifact(artifact).files]
+    except weights.UnknownWeightsError as unknown:
+        raise misconfigured("llama", f"'artifact': {unknown}") from unknown
     if len(names) != 1 or not names[0].endswith(".gguf"):
-        raise _misconfigured(f"'artifact': '{artifact}' is not a GGUF model")
+        raise misconfigured("llama", f"'artifact': '{artifact}' is no GGUF model")
     return names[0]
-
-
-def _misconfigured(problem: str) -> EngineError:
-    return EngineError(
-        "engine_misconfigured",
-        f"The language_model engine 'llama' cannot be set up: {problem}. "
-        "Correct it in the deployment.",
-    )

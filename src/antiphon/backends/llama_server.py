@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from antiphon.backends.embedded_settings import misconfigured
 from antiphon.protocol.errors import EngineError
 
 STEP_TOKENS = 32
@@ -121,12 +122,6 @@ class LlamaServer:
     """Own one loaded model. `chat` may be called from several threads at once."""
 
     def __init__(self, options: ServerOptions) -> None:
-        if not options.model_path.is_file():
-            raise EngineError(
-                "model_not_found",
-                f"There is no model file '{options.model_path.name}' at the configured "
-                "'model_path'. Correct the path, or name an 'artifact' instead.",
-            )
         self._directory = tempfile.TemporaryDirectory(prefix="antiphon-llama-")
         self._decode = msgspec.json.Decoder(_Chunk).decode
         self._closing = threading.Event()
@@ -137,10 +132,10 @@ class LlamaServer:
             )
         except Exception as failure:
             self._directory.cleanup()
-            raise EngineError(
-                "model_unusable",
-                f"The model file '{options.model_path.name}' could not be loaded. Check that it is "
-                "a complete GGUF file, and that there is memory for 'slots' x 'context_tokens'.",
+            raise misconfigured(
+                "llama",
+                f"the model file '{options.model_path.name}' could not be loaded. Check that it is "
+                "a complete GGUF file, and that there is memory for 'slots' x 'context_tokens'",
             ) from failure
 
     def chat(self, request: Mapping[str, object], take: Callable[[ServerEvent], bool]) -> None:
