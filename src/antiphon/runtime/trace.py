@@ -28,6 +28,9 @@ from antiphon.protocol.shapes import is_array, is_object
 from antiphon.protocol.wire import Wire
 
 VERSION = 1
+_KIND = "kind"
+"""Which input, output or part of one an object is; `type` is the wire's."""
+
 _CLIENT_EVENT = "client_event"
 _TOLERANCE = 1e-4
 """By how much numbers may differ, which are computed on another processor."""
@@ -103,7 +106,7 @@ def plain(value: object) -> Any:
         return msgspec.to_builtins(value)
     if is_dataclass(value) and not isinstance(value, type):
         held = {each.name: plain(getattr(value, each.name)) for each in fields(value)}
-        return {"type": type(value).__name__, **held}
+        return {_KIND: type(value).__name__, **held}
     if isinstance(value, np.ndarray):
         return _measures(cast("NDArray[np.float32]", value))
     if isinstance(value, frozenset):
@@ -134,25 +137,26 @@ def _alike(recorded: object, replayed: object) -> bool:
 
 def _from_input(received: Input) -> Json:
     if isinstance(received, Wire):
-        return {"type": _CLIENT_EVENT, "event": msgspec.to_builtins(received)}
+        return {_KIND: _CLIENT_EVENT, "event": msgspec.to_builtins(received)}
     held: Json = plain(received)
     return held
 
 
 def _to_input(line: Json) -> Input:
-    if line["type"] == _CLIENT_EVENT:
-        return codec.interpret(line["event"])
-    kind = getattr(inputs, line["type"])
-    held = {name: value for name, value in line.items() if name != "type"}
-    if kind is inputs.ResponseProduced:
+    kind, held = _split(line)
+    if kind == _CLIENT_EVENT:
+        return codec.interpret(held["event"])
+    if kind == inputs.ResponseProduced.__name__:
         return inputs.ResponseProduced(held["job"], _to_piece(held["piece"]))
-    restored: Input = msgspec.convert(held, kind)
+    restored: Input = msgspec.convert(held, getattr(inputs, kind))
     return restored
 
 
 def _to_piece(line: Json) -> responder.ResponsePiece:
-    kind = getattr(responder, line["type"])
-    held = {name: value for name, value in line.items() if name != "type"}
-    held.get("usage", {}).pop("type", None)
-    piece: responder.ResponsePiece = msgspec.convert(held, kind)
+    kind, held = _split(line)
+    piece: responder.ResponsePiece = msgspec.convert(held, getattr(responder, kind))
     return piece
+
+
+def _split(line: Json) -> tuple[str, Json]:
+    return line[_KIND], {name: value for name, value in line.items() if name != _KIND}
