@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,8 @@ class SpeechScores:
             scores = [each.tolist() for each in self._vad.score(pending)]
             if [len(each) for each in scores] != [count for _, count in batch]:
                 raise ValueError("The VAD did not return one probability for each frame.")
+            if not all(isfinite(sum(each)) for each in scores):
+                raise ValueError("The VAD returned something that is no number.")
         except Exception as fault:  # noqa: BLE001 - an engine may raise anything
             _logger.error("scoring_failed", extra={"fault": type(fault).__name__})
             return [], [order for order, _ in batch]

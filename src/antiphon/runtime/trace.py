@@ -8,8 +8,11 @@ Samples for engines are kept as their number and loudness alone: they follow fro
 their last bits differ from one processor to the next.
 """
 
+import json
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -26,6 +29,8 @@ from antiphon.engines import responder
 from antiphon.protocol import codec
 from antiphon.protocol.shapes import is_array, is_object
 from antiphon.protocol.wire import Wire
+
+_logger = logging.getLogger(__name__)
 
 VERSION = 1
 _KIND = "kind"
@@ -52,6 +57,7 @@ class Trace:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._has_failed = False
 
     @classmethod
     def begin(
@@ -78,10 +84,22 @@ class Trace:
 
     def close(self) -> None:
         """End the recording."""
-        self._file.close()
+        with self._forgiving():
+            self._file.close()
 
     def _write(self, line: Json) -> None:
-        self._file.write(msgspec.json.encode(line) + b"\n")
+        if not self._has_failed:
+            with self._forgiving():
+                self._file.write(_encode(line) + b"\n")
+
+    @contextmanager
+    def _forgiving(self) -> Generator[None]:
+        """Stop recording, and let the conversation go on, when the disk takes no more."""
+        try:
+            yield
+        except OSError as fault:
+            self._has_failed = True
+            _logger.error("trace_failed", extra={"fault": type(fault).__name__})
 
 
 def replay(path: Path) -> Iterator[Difference]:
@@ -133,6 +151,15 @@ def _alike(recorded: object, replayed: object) -> bool:
     if isinstance(recorded, float) and isinstance(replayed, float):
         return math.isclose(recorded, replayed, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
     return recorded == replayed
+
+
+def _encode(line: Json) -> bytes:
+    try:
+        return msgspec.json.encode(line)
+    except UnicodeEncodeError:
+        # An engine's text can hold half of a surrogate pair, which no file of JSON can.
+        text = json.dumps(msgspec.to_builtins(line), ensure_ascii=False)
+        return text.encode(errors="replace")
 
 
 def _from_input(received: Input) -> Json:

@@ -23,7 +23,7 @@ class Stream(VadState):
 class CountingVad:
     """Scores frames by their number, and keeps how the batches were made up."""
 
-    def __init__(self, faults: Sequence[Exception | int | None] = ()) -> None:
+    def __init__(self, faults: Sequence[Exception | float | None] = ()) -> None:
         self.batches: list[list[int]] = []
         self._faults = list(faults)
 
@@ -41,7 +41,9 @@ class CountingVad:
         for pending in batch:
             state = pending.state
             assert isinstance(state, Stream)
-            numbers = np.arange(state.count, state.count + len(pending.frames) + (fault or 0))
+            more = int(fault) if fault in (1, -1) else 0
+            numbers = np.arange(state.count, state.count + len(pending.frames) + more)
+            numbers = numbers * (fault if fault is not None and fault != fault else 1)
             state.count += len(pending.frames)
             scores.append(numbers.astype(np.float32))
         return scores
@@ -162,8 +164,8 @@ def test_when_many_speak_a_batch_waits_for_more() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("broken"), 1, -1])
-def test_a_failure_fails_its_batch_and_the_next_is_scored(fault: Exception | int) -> None:
+@pytest.mark.parametrize("fault", [RuntimeError("broken"), 1, -1, float("nan")])
+def test_a_failure_fails_its_batch_and_the_next_is_scored(fault: Exception | float) -> None:
     async def scenario() -> None:
         vad = CountingVad([fault])
         ordered = Ordered(vad, 2)
