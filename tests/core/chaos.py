@@ -127,7 +127,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("client"), st.sampled_from(_FRAMES)),
     st.tuples(st.just("text"), st.sampled_from(["user", "assistant", "after", "root", "nowhere"])),
     st.tuples(st.just("audio item"), st.sampled_from([0, 3, 130])),
-    st.tuples(st.sampled_from(["delete", "retrieve", "output", "cancel one"]), _pick),
+    st.tuples(st.sampled_from(["delete", "retrieve", "output", "cancel one", "same id"]), _pick),
     st.tuples(st.just("truncate"), st.tuples(_pick, st.sampled_from([0, 90, 10**6]), _pick)),
     st.tuples(st.just("scores"), st.tuples(_pick, st.sampled_from([0.0, 0.9, float("nan")]))),
     st.tuples(st.sampled_from(["settle", "grow", "no text"]), _pick),
@@ -169,6 +169,10 @@ class Chaos:
             getattr(self, kind.replace(" ", "_"))(what)
             self.seen.append(self.talk.events[mark:])
         return self
+
+    def same_id(self, index: int) -> None:
+        told = [event["item_id"] for event in self.talk.events if "item_id" in event]
+        self.talk.client(user_text("again", id=told[-1 - index] if index < len(told) else "new"))
 
     def skip(self, step: Step) -> None:
         """Leave a step out, without giving its number to another."""

@@ -85,6 +85,15 @@ def test_a_chosen_id_is_kept_unless_it_is_too_long_or_taken(talk: Talk) -> None:
     assert order(talk) == ["Hi"]
 
 
+def test_the_id_of_a_turn_in_progress_is_taken(talk: Talk) -> None:
+    talk.says(300)
+    item_id = talk.expect("input_audio_buffer.speech_started")["item_id"]
+    talk.client(user_text("Me first", id=item_id))
+    talk.expect_error("item_already_exists", "item.id")
+    talk.pauses(300)
+    talk.expect("conversation.item.done", id=item_id)
+
+
 def test_an_item_is_read_back(talk: Talk) -> None:
     talk.client(user_text("Hi", id="mine")).client(retrieve("mine"))
     assert talk.expect("conversation.item.retrieved")["item"]["content"][0]["text"] == "Hi"

@@ -29,19 +29,10 @@ from antiphon.core.response import Ending, Response, failure
 from antiphon.core.responses import Responses
 from antiphon.engines.responder import ResponseRequest, Turn, UserTurn
 from antiphon.protocol import errors
+from antiphon.protocol import server_events as server
 from antiphon.protocol.client_events import ConversationItemTruncate
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.items import InputAudio, ItemReference, MessageItem, ResponseInputItem
-from antiphon.protocol.server_events import (
-    ConversationItemAdded,
-    ConversationItemDeleted,
-    ConversationItemDone,
-    ConversationItemTruncated,
-    InputAudioBufferCommitted,
-    RateLimitsUpdated,
-    ResponseOutputItemAdded,
-    ResponseOutputItemDone,
-)
 from antiphon.protocol.session import Audio
 
 _RESERVED_TOKENS = 1_024
@@ -99,7 +90,7 @@ class Dialogue:
         )
         entry = Entry(turn.item_id, item, audio=(turn.audio,))
         previous = self.conversation.add(entry)
-        committed = InputAudioBufferCommitted(
+        committed = server.InputAudioBufferCommitted(
             event_id=self._ids.event(), previous_item_id=previous, item_id=turn.item_id
         )
         return [committed, *self._item_events(entry, previous)]
@@ -124,7 +115,7 @@ class Dialogue:
     def drop_item(self, item_id: str, now: float) -> list[Told]:
         """Delete an item and stop whatever is still being found out about it."""
         self.conversation.remove(item_id)
-        deleted = ConversationItemDeleted(event_id=self._ids.event(), item_id=item_id)
+        deleted = server.ConversationItemDeleted(event_id=self._ids.event(), item_id=item_id)
         return [
             ItemDropped(item_id),
             *self.responses.discard_guess(),
@@ -246,7 +237,7 @@ class Dialogue:
         """Tell of an item that a response began, and let it take its place."""
         item = opened.item
         told: list[Told] = [
-            ResponseOutputItemAdded(
+            server.ResponseOutputItemAdded(
                 event_id=self._ids.event(),
                 response_id=opened.response_id,
                 output_index=opened.output_index,
@@ -256,7 +247,7 @@ class Dialogue:
         if self._is_in_conversation(opened.response_id):
             previous = self.conversation.add(Entry(str(item.id), item))
             told.append(
-                ConversationItemAdded(
+                server.ConversationItemAdded(
                     event_id=self._ids.event(), previous_item_id=previous, item=item
                 )
             )
@@ -272,14 +263,14 @@ class Dialogue:
         if self._is_in_conversation(closed.response_id):
             self.conversation.put(_finished(closed))
             told.append(
-                ConversationItemDone(
+                server.ConversationItemDone(
                     event_id=self._ids.event(),
                     previous_item_id=self._previous(item_id),
                     item=item,
                 )
             )
         told.append(
-            ResponseOutputItemDone(
+            server.ResponseOutputItemDone(
                 event_id=self._ids.event(),
                 response_id=closed.response_id,
                 output_index=closed.output_index,
@@ -294,7 +285,7 @@ class Dialogue:
         kept = {item_id for response in self.responses for item_id in response.entry_ids}
         self._inline = {key: entry for key, entry in self._inline.items() if key in kept}
         return [
-            RateLimitsUpdated(
+            server.RateLimitsUpdated(
                 event_id=self._ids.event(), rate_limits=self._allowance.use(ended.tokens, now)
             ),
             RecordAudio(ended.ledger),
@@ -310,7 +301,7 @@ class Dialogue:
         return entry
 
     def _truncated(self, asked: ConversationItemTruncate) -> Told:
-        return ConversationItemTruncated(
+        return server.ConversationItemTruncated(
             event_id=self._ids.event(),
             item_id=asked.item_id,
             content_index=asked.content_index,
@@ -319,10 +310,10 @@ class Dialogue:
 
     def _item_events(self, entry: Entry, previous: str | None) -> list[Told]:
         return [
-            ConversationItemAdded(
+            server.ConversationItemAdded(
                 event_id=self._ids.event(), previous_item_id=previous, item=entry.item
             ),
-            ConversationItemDone(
+            server.ConversationItemDone(
                 event_id=self._ids.event(), previous_item_id=previous, item=entry.item
             ),
         ]

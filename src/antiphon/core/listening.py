@@ -97,6 +97,11 @@ class Listening:
         """Whether the user is in the middle of a turn that the VAD found."""
         return self._detector.is_speech
 
+    @property
+    def item_id(self) -> str | None:
+        """The id that the turn in progress will have as an item."""
+        return None if self._turn is None else self._turn.item_id
+
     def configure(self, settings: AudioInput) -> list[Told]:
         """Go on under other settings."""
         before, self._settings = self._settings, settings

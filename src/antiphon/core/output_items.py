@@ -7,24 +7,10 @@ from antiphon.core.happenings import ItemClosed, ItemOpened, Told
 from antiphon.core.ids import Ids
 from antiphon.core.output_audio import Clause, OutputAudio, cut
 from antiphon.protocol import errors
+from antiphon.protocol import server_events as server
 from antiphon.protocol.codec import encode_audio
 from antiphon.protocol.items import FunctionCallItem, ItemStatus, MessageItem, OutputText
 from antiphon.protocol.items import OutputAudio as SpokenPart
-from antiphon.protocol.server_events import (
-    AudioPart,
-    ResponseContentPartAdded,
-    ResponseContentPartDone,
-    ResponseFunctionCallArgumentsDelta,
-    ResponseFunctionCallArgumentsDone,
-    ResponseOutputAudioDelta,
-    ResponseOutputAudioDone,
-    ResponseOutputAudioTranscriptDelta,
-    ResponseOutputAudioTranscriptDone,
-    ResponseOutputTextDelta,
-    ResponseOutputTextDone,
-    ServerEvent,
-    TextPart,
-)
 
 _THE_PART = {"content_index": 0}
 
@@ -46,7 +32,7 @@ class OutputItem:
         """All text so far: written, spoken or arguments."""
         return "".join(self._text)
 
-    def _tell(self, event: Callable[..., ServerEvent], **fields: Any) -> Told:
+    def _tell(self, event: Callable[..., server.ServerEvent], **fields: Any) -> Told:
         """Return an event about this item."""
         return event(
             event_id=self._ids.event(),
@@ -56,10 +42,10 @@ class OutputItem:
             **fields,
         )
 
-    def _open_message(self, part: TextPart | AudioPart) -> list[Told]:
+    def _open_message(self, part: server.TextPart | server.AudioPart) -> list[Told]:
         return [
             ItemOpened(self.response_id, self.output_index, self._message("in_progress")),
-            self._tell(ResponseContentPartAdded, part=part, **_THE_PART),
+            self._tell(server.ResponseContentPartAdded, part=part, **_THE_PART),
         ]
 
     def _message(self, status: ItemStatus, *parts: OutputText | SpokenPart) -> MessageItem:
@@ -73,20 +59,20 @@ class WrittenMessage(OutputItem):
 
     def open(self) -> list[Told]:
         """Begin the item and its one part."""
-        return self._open_message(TextPart(text=""))
+        return self._open_message(server.TextPart(text=""))
 
     def write(self, text: str) -> list[Told]:
         """Add a piece of text."""
         self._text.append(text)
-        return [self._tell(ResponseOutputTextDelta, delta=text, **_THE_PART)]
+        return [self._tell(server.ResponseOutputTextDelta, delta=text, **_THE_PART)]
 
     def close(self, status: ItemStatus, _now: float) -> list[Told]:
         """End the part and the item."""
         item = self._message(status, OutputText(text=self.text))
-        part = TextPart(text=self.text)
+        part = server.TextPart(text=self.text)
         return [
-            self._tell(ResponseOutputTextDone, text=self.text, **_THE_PART),
-            self._tell(ResponseContentPartDone, part=part, **_THE_PART),
+            self._tell(server.ResponseOutputTextDone, text=self.text, **_THE_PART),
+            self._tell(server.ResponseContentPartDone, part=part, **_THE_PART),
             ItemClosed(self.response_id, self.output_index, item),
         ]
 
@@ -104,12 +90,12 @@ class SpokenMessage(OutputItem):
 
     def open(self) -> list[Told]:
         """Begin the item and its one part."""
-        return self._open_message(AudioPart(transcript=""))
+        return self._open_message(server.AudioPart(transcript=""))
 
     def say(self, text: str) -> list[Told]:
         """Add a piece of transcript."""
         self._text.append(text)
-        return [self._tell(ResponseOutputAudioTranscriptDelta, delta=text, **_THE_PART)]
+        return [self._tell(server.ResponseOutputAudioTranscriptDelta, delta=text, **_THE_PART)]
 
     def sound(self, pcm: bytes, clause: str, now: float) -> list[Told]:
         """Add a piece of sound."""
@@ -134,9 +120,15 @@ class SpokenMessage(OutputItem):
         told = [] if self._is_cut_off else self._send(self.audio.flush(now))
         transcript = self.text
         told += [
-            self._tell(ResponseOutputAudioDone, **_THE_PART),
-            self._tell(ResponseOutputAudioTranscriptDone, transcript=transcript, **_THE_PART),
-            self._tell(ResponseContentPartDone, part=AudioPart(transcript=transcript), **_THE_PART),
+            self._tell(server.ResponseOutputAudioDone, **_THE_PART),
+            self._tell(
+                server.ResponseOutputAudioTranscriptDone, transcript=transcript, **_THE_PART
+            ),
+            self._tell(
+                server.ResponseContentPartDone,
+                part=server.AudioPart(transcript=transcript),
+                **_THE_PART,
+            ),
         ]
         # Spec: truncating removes the transcript, lest it holds what nobody heard.
         is_truncated = self._heard_until_ms is not None
@@ -163,7 +155,7 @@ class SpokenMessage(OutputItem):
 
     def _send(self, chunks: list[bytes]) -> list[Told]:
         return [
-            self._tell(ResponseOutputAudioDelta, delta=encode_audio(chunk), **_THE_PART)
+            self._tell(server.ResponseOutputAudioDelta, delta=encode_audio(chunk), **_THE_PART)
             for chunk in chunks
         ]
 
@@ -186,7 +178,11 @@ class FunctionCall(OutputItem):
     def write(self, delta: str) -> list[Told]:
         """Add a piece of the arguments."""
         self._text.append(delta)
-        return [self._tell(ResponseFunctionCallArgumentsDelta, delta=delta, call_id=self._call_id)]
+        return [
+            self._tell(
+                server.ResponseFunctionCallArgumentsDelta, delta=delta, call_id=self._call_id
+            )
+        ]
 
     def close(self, status: ItemStatus, _now: float) -> list[Told]:
         """End the item; half a call gets no `…arguments.done`, which clients would act upon."""
@@ -194,7 +190,7 @@ class FunctionCall(OutputItem):
         if status == "completed":
             told.append(
                 self._tell(
-                    ResponseFunctionCallArgumentsDone,
+                    server.ResponseFunctionCallArgumentsDone,
                     name=self._name,
                     arguments=self.text,
                     call_id=self._call_id,

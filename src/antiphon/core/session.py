@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from msgspec import UNSET
 
+from antiphon.core import happenings, inputs
 from antiphon.core.commands import CloseConnection, Command
 from antiphon.core.configuration import (
     Circumstances,
@@ -19,56 +20,22 @@ from antiphon.core.configuration import (
 )
 from antiphon.core.dialogue import Dialogue, Followed
 from antiphon.core.entries import entry_of, with_sound
-from antiphon.core.happenings import (
-    Guessed,
-    Heard,
-    HearingFailed,
-    ItemClosed,
-    ItemDropped,
-    ItemOpened,
-    ResponseEnded,
-    SpeechArrived,
-    Told,
-    Transcribed,
-    TurnBegan,
-    TurnCommitted,
-    TurnResumed,
-)
+from antiphon.core.happenings import Told
 from antiphon.core.ids import Ids
-from antiphon.core.inputs import (
-    ClientMistake,
-    Connected,
-    DeadlineReached,
-    Disconnected,
-    Draining,
-    JobFailed,
-    ResponseProduced,
-    ShellInput,
-    SpeechScored,
-    TranscriptGrew,
-    TranscriptSettled,
-)
 from antiphon.core.listening import Listening
 from antiphon.core.plan import ResponsePlan, plan
 from antiphon.core.transcription import Transcriptions
 from antiphon.protocol import client_events as client
 from antiphon.protocol import errors
+from antiphon.protocol import server_events as server
 from antiphon.protocol.codec import decode_audio
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.items import FunctionCallOutputItem
 from antiphon.protocol.response import ResponseParameters
-from antiphon.protocol.server_events import (
-    ConversationItemRetrieved,
-    Error,
-    ErrorBody,
-    ServerEvent,
-    SessionCreated,
-    SessionUpdated,
-)
 from antiphon.protocol.session import RealtimeSession
 
-Input = client.ClientEvent | ShellInput
-Output = ServerEvent | Command
+Input = client.ClientEvent | inputs.ShellInput
+Output = server.ServerEvent | Command
 
 _GOING_AWAY = 1001
 _NORMAL = 1000
@@ -155,16 +122,16 @@ class Session:
 
     # The connection
 
-    def _connect(self, _: Connected) -> Iterable[Told]:
+    def _connect(self, _: inputs.Connected) -> Iterable[Told]:
         return [
-            SessionCreated(event_id=self._ids.event(), session=self._session),
+            server.SessionCreated(event_id=self._ids.event(), session=self._session),
             *self._prepare(),
         ]
 
-    def _disconnect(self, _: Disconnected) -> Iterable[Told]:
+    def _disconnect(self, _: inputs.Disconnected) -> Iterable[Told]:
         return self._close()
 
-    def _refuse(self, mistake: ClientMistake) -> Iterable[Told]:
+    def _refuse(self, mistake: inputs.ClientMistake) -> Iterable[Told]:
         return [
             self._error(
                 ClientError(
@@ -173,7 +140,7 @@ class Session:
             )
         ]
 
-    def _pass_time(self, _: DeadlineReached) -> Iterable[Told]:
+    def _pass_time(self, _: inputs.DeadlineReached) -> Iterable[Told]:
         if self._now >= self._session.expires_at:
             expired = errors.session_expired(round(self._offer.max_session_s / 60))
             # Observed: an error event, then a close frame with the same words (case 81).
@@ -184,7 +151,7 @@ class Session:
             *self._dialogue.responses.expire(self._now),
         ]
 
-    def _drain(self, _: Draining) -> Iterable[Told]:
+    def _drain(self, _: inputs.Draining) -> Iterable[Told]:
         self._draining = True
         return []
 
@@ -215,7 +182,7 @@ class Session:
         before = self._session
         self._session = update(before, event.session, self._offer, around)
         told = self._listening.configure(self._session.audio.input)
-        told.append(SessionUpdated(event_id=self._ids.event(), session=self._session))
+        told.append(server.SessionUpdated(event_id=self._ids.event(), session=self._session))
         if (before.instructions, before.tools) != (self._session.instructions, self._session.tools):
             told += self._prepare()
         return told
@@ -237,7 +204,7 @@ class Session:
         # Spec: for calls, where the server plays; here the client plays, so nothing is pending.
         return []
 
-    def _score(self, scored: SpeechScored) -> Iterable[Told]:
+    def _score(self, scored: inputs.SpeechScored) -> Iterable[Told]:
         return self._listening.score(scored.job, scored.probabilities)
 
     # Items
@@ -247,12 +214,14 @@ class Session:
         if isinstance(item, FunctionCallOutputItem):
             self._dialogue.conversation.require_call(item.call_id)
         entry = entry_of(item, "item", self._session.audio, self._ids)
+        if entry.id == self._listening.item_id:
+            raise errors.item_already_exists(entry.id)
         return self._dialogue.add_item(entry, event.previous_item_id)
 
     def _retrieve_item(self, event: client.ConversationItemRetrieve) -> Iterable[Told]:
         entry = self._dialogue.conversation.require(event.item_id, "retrieve")
         item = with_sound(entry, self._session.audio)
-        return [ConversationItemRetrieved(event_id=self._ids.event(), item=item)]
+        return [server.ConversationItemRetrieved(event_id=self._ids.event(), item=item)]
 
     def _delete_item(self, event: client.ConversationItemDelete) -> Iterable[Told]:
         self._dialogue.conversation.require(event.item_id, "delete")
@@ -276,18 +245,18 @@ class Session:
     def _cancel_response(self, event: client.ResponseCancel) -> Iterable[Told]:
         return self._dialogue.cancel(event.response_id, self._now)
 
-    def _produce(self, produced: ResponseProduced) -> Iterable[Told]:
+    def _produce(self, produced: inputs.ResponseProduced) -> Iterable[Told]:
         return self._dialogue.responses.produce(produced.job, produced.piece, self._now)
 
     # Transcription
 
-    def _grow(self, grew: TranscriptGrew) -> Iterable[Told]:
+    def _grow(self, grew: inputs.TranscriptGrew) -> Iterable[Told]:
         return self._listening.transcriptions.grow(grew.job, grew.text)
 
-    def _settle(self, settled: TranscriptSettled) -> Iterable[Told]:
+    def _settle(self, settled: inputs.TranscriptSettled) -> Iterable[Told]:
         return self._listening.settle(settled.job, settled.text)
 
-    def _fail(self, failed: JobFailed) -> Iterable[Told]:
+    def _fail(self, failed: inputs.JobFailed) -> Iterable[Told]:
         told = self._listening.transcriptions.fail(failed.job, failed.code, failed.message)
         if told is None:
             told = self._dialogue.responses.fail(failed.job, failed.code, failed.message, self._now)
@@ -298,16 +267,16 @@ class Session:
 
     # What follows from happenings
 
-    def _on_turn_began(self, _: TurnBegan) -> Iterable[Told]:
+    def _on_turn_began(self, _: happenings.TurnBegan) -> Iterable[Told]:
         vad = self._session.audio.input.turn_detection
         if vad is not None and vad.interrupt_response:
             return self._dialogue.interrupt(self._now)
         return self._dialogue.responses.discard_guess()
 
-    def _on_turn_resumed(self, _: TurnResumed) -> Iterable[Told]:
+    def _on_turn_resumed(self, _: happenings.TurnResumed) -> Iterable[Told]:
         return self._dialogue.responses.discard_guess()
 
-    def _on_turn_committed(self, turn: TurnCommitted) -> Iterable[Told]:
+    def _on_turn_committed(self, turn: happenings.TurnCommitted) -> Iterable[Told]:
         told = self._expand(self._dialogue.commit_turn(turn))
         vad = self._session.audio.input.turn_detection
         if turn.by == "vad" and vad is not None and vad.create_response:
@@ -323,7 +292,7 @@ class Session:
             return []
         return self._dialogue.respond(self._plan(ResponseParameters()), None, self._now)
 
-    def _on_guessed(self, guessed: Guessed) -> Iterable[Told]:
+    def _on_guessed(self, guessed: happenings.Guessed) -> Iterable[Told]:
         vad = self._session.audio.input.turn_detection
         answers = vad is not None and vad.create_response
         planned = self._plan(ResponseParameters())
@@ -332,13 +301,13 @@ class Session:
     def _on_found(self, happening: Followed) -> Iterable[Told]:
         return self._dialogue.follow(happening, self._now)
 
-    def _on_speech_arrived(self, arrived: SpeechArrived) -> Iterable[Told]:
+    def _on_speech_arrived(self, arrived: happenings.SpeechArrived) -> Iterable[Told]:
         return self._listening.hear(arrived.item_id, arrived.audio, self._now)
 
-    def _on_item_dropped(self, dropped: ItemDropped) -> Iterable[Told]:
+    def _on_item_dropped(self, dropped: happenings.ItemDropped) -> Iterable[Told]:
         return self._listening.transcriptions.drop(dropped.item_id)
 
-    def _on_response_ended(self, ended: ResponseEnded) -> Iterable[Told]:
+    def _on_response_ended(self, ended: happenings.ResponseEnded) -> Iterable[Told]:
         told = self._expand(self._dialogue.follow(ended, self._now))
         is_over = self._closing or self._turn_waits
         return told if is_over else told + self._expand(self._prepare())
@@ -355,20 +324,20 @@ class Session:
     def _has_spoken(self) -> bool:
         return self._dialogue.has_spoken or self._dialogue.responses.have_sound
 
-    def _error(self, error: ClientError) -> Error:
-        return Error(event_id=self._ids.event(), error=ErrorBody.of(error))
+    def _error(self, error: ClientError) -> server.Error:
+        return server.Error(event_id=self._ids.event(), error=server.ErrorBody.of(error))
 
     _ROUTES: ClassVar[dict[type, Any]] = {
-        Connected: _connect,
-        Disconnected: _disconnect,
-        ClientMistake: _refuse,
-        DeadlineReached: _pass_time,
-        Draining: _drain,
-        SpeechScored: _score,
-        TranscriptGrew: _grow,
-        TranscriptSettled: _settle,
-        ResponseProduced: _produce,
-        JobFailed: _fail,
+        inputs.Connected: _connect,
+        inputs.Disconnected: _disconnect,
+        inputs.ClientMistake: _refuse,
+        inputs.DeadlineReached: _pass_time,
+        inputs.Draining: _drain,
+        inputs.SpeechScored: _score,
+        inputs.TranscriptGrew: _grow,
+        inputs.TranscriptSettled: _settle,
+        inputs.ResponseProduced: _produce,
+        inputs.JobFailed: _fail,
         client.SessionUpdate: _update,
         client.SessionClose: _leave,
         client.InputAudioBufferAppend: _append,
@@ -384,16 +353,16 @@ class Session:
     }
 
     _CONSEQUENCES: ClassVar[dict[type, Any]] = {
-        TurnBegan: _on_turn_began,
-        TurnResumed: _on_turn_resumed,
-        TurnCommitted: _on_turn_committed,
-        Guessed: _on_guessed,
-        Heard: _on_found,
-        HearingFailed: _on_found,
-        Transcribed: _on_found,
-        SpeechArrived: _on_speech_arrived,
-        ItemDropped: _on_item_dropped,
-        ItemOpened: _on_found,
-        ItemClosed: _on_found,
-        ResponseEnded: _on_response_ended,
+        happenings.TurnBegan: _on_turn_began,
+        happenings.TurnResumed: _on_turn_resumed,
+        happenings.TurnCommitted: _on_turn_committed,
+        happenings.Guessed: _on_guessed,
+        happenings.Heard: _on_found,
+        happenings.HearingFailed: _on_found,
+        happenings.Transcribed: _on_found,
+        happenings.SpeechArrived: _on_speech_arrived,
+        happenings.ItemDropped: _on_item_dropped,
+        happenings.ItemOpened: _on_found,
+        happenings.ItemClosed: _on_found,
+        happenings.ResponseEnded: _on_response_ended,
     }

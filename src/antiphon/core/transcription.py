@@ -22,17 +22,12 @@ from antiphon.core.configuration import SessionOffer
 from antiphon.core.context import text_tokens
 from antiphon.core.happenings import Guessed, Heard, HearingFailed, Told, Transcribed
 from antiphon.core.ids import Ids
+from antiphon.protocol import server_events as server
 from antiphon.protocol.response import (
     TranscriptionDurationUsage,
     TranscriptionInputTokenDetails,
     TranscriptionTokenUsage,
     TranscriptionUsage,
-)
-from antiphon.protocol.server_events import (
-    ConversationItemInputAudioTranscriptionCompleted,
-    ConversationItemInputAudioTranscriptionDelta,
-    ConversationItemInputAudioTranscriptionFailed,
-    TranscriptionError,
 )
 from antiphon.protocol.session import Transcription
 
@@ -238,7 +233,7 @@ class Transcriptions:
         pieces = [rest] if offer.bills == "duration" and not offer.streams else _words(rest)
         told: list[Told] = [self._delta(run, piece) for piece in pieces if piece]
         told.append(
-            ConversationItemInputAudioTranscriptionCompleted(
+            server.ConversationItemInputAudioTranscriptionCompleted(
                 event_id=self._ids.event(),
                 item_id=run.item_id,
                 content_index=0,
@@ -254,7 +249,7 @@ class Transcriptions:
         return wanted is not None and self._offer.transcription_models[wanted.model].streams
 
     def _delta(self, run: _Run, piece: str) -> Told:
-        return ConversationItemInputAudioTranscriptionDelta(
+        return server.ConversationItemInputAudioTranscriptionDelta(
             event_id=self._ids.event(), item_id=run.item_id, content_index=0, delta=piece
         )
 
@@ -262,11 +257,11 @@ class Transcriptions:
         del self._runs[run.job]
         told: list[Told] = []
         if run.publishes is not None:
-            error = TranscriptionError(
+            error = server.TranscriptionError(
                 type="server_error", code=failure.code, message=failure.message
             )
             told.append(
-                ConversationItemInputAudioTranscriptionFailed(
+                server.ConversationItemInputAudioTranscriptionFailed(
                     event_id=self._ids.event(), item_id=run.item_id, content_index=0, error=error
                 )
             )

@@ -97,8 +97,13 @@ def test_sound_comes_and_goes_in_the_formats_of_the_session() -> None:
 
 
 def test_items_without_sound_are_told_as_they_are() -> None:
-    call = entry_of(FunctionCallItem(name="f", arguments="{}"), "item", Audio(), IDS)
-    assert with_sound(call, Audio()) == call.item
+    for item in (
+        FunctionCallItem(name="f", arguments="{}"),
+        message("assistant", OutputAudio(transcript="Hi"), OutputText(text="Ho")),
+        message("user", InputAudio(transcript="Hi"), InputText(text="Ho")),
+    ):
+        entry = entry_of(item, "item", Audio(), IDS)
+        assert with_sound(entry, Audio()) == entry.item
 
 
 def test_a_transcript_alone_is_all_that_is_known() -> None:

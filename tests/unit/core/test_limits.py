@@ -31,3 +31,8 @@ def test_a_clock_that_goes_back_refills_nothing() -> None:
     allowance.use(300, 1000.0)
     (limit,) = allowance.use(0, 900.0)
     assert limit.remaining == 300
+
+
+def test_the_time_to_refill_is_told_to_the_millisecond() -> None:
+    (limit,) = TokenAllowance(7_000).use(1, 1000.0)
+    assert limit.reset_seconds == 0.009

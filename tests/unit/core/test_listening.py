@@ -18,6 +18,8 @@ from antiphon.core.happenings import Told, TurnBegan, TurnCommitted, TurnResumed
 from antiphon.core.ids import Ids
 from antiphon.core.listening import MAX_BUFFERED_MS, Listening
 from antiphon.core.transcription import Transcriptions
+from antiphon.core.turns import PAUSE_MS
+from antiphon.engines.vad import FRAME_MS
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.server_events import (
     InputAudioBufferCleared,
@@ -28,6 +30,7 @@ from antiphon.protocol.session import AudioInput, PcmuFormat, SemanticVad, Serve
 
 VAD = ServerVad(prefix_padding_ms=64)
 LOUD, QUIET = 0.9, 0.1
+PAUSE_FRAMES = PAUSE_MS // FRAME_MS
 
 
 def pcm(ms: int) -> bytes:
@@ -86,9 +89,10 @@ def test_a_turn_from_its_first_frame_to_its_commit() -> None:
     ]
     assert ear.listening.is_speech
     assert fed_ms(told) == 64 + 32
-    assert kinds(ear.hears(LOUD, QUIET, QUIET)) == [FeedTranscription] * 3
-    assert kinds(ear.hears(QUIET)) == [FeedTranscription, SettleTranscription]
-    assert ear.hears(QUIET, QUIET, QUIET) == []
+    assert kinds(ear.hears(LOUD)) == [FeedTranscription]
+    told = ear.hears(*[QUIET] * PAUSE_FRAMES)
+    assert kinds(told) == [*[FeedTranscription] * PAUSE_FRAMES, SettleTranscription]
+    assert ear.hears(*[QUIET] * (6 - PAUSE_FRAMES)) == []
     told = ear.hears(QUIET)
     assert kinds(told) == [InputAudioBufferSpeechStopped, TurnCommitted]
     stopped, committed = told
@@ -104,7 +108,7 @@ def test_a_turn_from_its_first_frame_to_its_commit() -> None:
 
 def test_who_goes_on_is_fed_the_silence_too() -> None:
     ear = Ear()
-    ear.hears(QUIET, LOUD, QUIET, QUIET, QUIET, QUIET, QUIET)
+    ear.hears(QUIET, LOUD, *[QUIET] * (PAUSE_FRAMES + 2))
     told = ear.hears(LOUD)
     assert kinds(told) == [TurnResumed, FeedTranscription]
     assert fed_ms(told) == 3 * 32

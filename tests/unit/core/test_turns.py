@@ -1,10 +1,14 @@
 """Every state of the turn detector against every kind of frame."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 
 from antiphon.core.turns import (
+    PAUSE_MS,
+    HYSTERESIS,
+    PAUSE_MS,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
@@ -12,9 +16,11 @@ from antiphon.core.turns import (
     TurnDetector,
     padding_ms,
 )
+from antiphon.engines.vad import FRAME_MS
 from antiphon.protocol.session import SemanticVad, ServerVad, TurnDetection
 
 LOUD, UNSURE, QUIET = 0.9, 0.4, 0.1
+PAUSE_FRAMES = PAUSE_MS // FRAME_MS
 
 
 def follow(settings: TurnDetection, probabilities: Sequence[float]) -> list[object]:
@@ -45,17 +51,10 @@ def test_doubt_goes_on_with_speech_that_has_begun() -> None:
 
 def test_silence_ends_a_turn_after_a_pause() -> None:
     observed = follow(ServerVad(), [LOUD] + [QUIET] * 8)
-    assert observed == [
-        SpeechStarted(0),
-        None,
-        None,
-        SpeechPaused(),
-        None,
-        None,
-        None,
-        SpeechStopped(256),
-        None,
-    ]
+    assert observed[0] == SpeechStarted(0)
+    assert observed[PAUSE_FRAMES] == SpeechPaused()
+    assert observed[7] == SpeechStopped(256)
+    assert len([change for change in observed if change is not None]) == 3
 
 
 def test_who_goes_on_after_a_pause_resumes_the_turn() -> None:
@@ -70,7 +69,8 @@ def test_who_goes_on_after_a_pause_resumes_the_turn() -> None:
 
 
 def test_a_short_gap_is_no_pause() -> None:
-    assert changes(ServerVad(), [LOUD, QUIET, QUIET, LOUD]) == [SpeechStarted(0)]
+    gap = [QUIET] * (PAUSE_FRAMES - 1)
+    assert changes(ServerVad(), [LOUD, *gap, LOUD]) == [SpeechStarted(0)]
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,20 @@ def test_a_turn_ends_at_the_first_frame_that_completes_the_silence(
 ) -> None:
     observed = changes(ServerVad(silence_duration_ms=silence_ms), [LOUD] + [QUIET] * 40)
     assert observed[-1] == SpeechStopped(32 * (frames + 1))
-    assert (SpeechPaused() in observed) == (silence_ms > 96)
+    assert (SpeechPaused() in observed) == (silence_ms > PAUSE_MS)
 
 
 def test_a_threshold_of_zero_still_lets_speech_end() -> None:
     observed = changes(ServerVad(threshold=0.0), [0.0] + [0.0] * 10)
     assert observed[0] == SpeechStarted(0)
     assert SpeechStopped(256) in observed
+
+
+def test_the_thresholds_themselves_count_as_speech() -> None:
+    assert changes(ServerVad(threshold=0.5), [0.5]) == [SpeechStarted(0)]
+    settings = ServerVad(threshold=0.25, silence_duration_ms=0)
+    assert changes(settings, [0.25, 0.25 - HYSTERESIS]) == [SpeechStarted(0)]
+    assert SpeechStopped(64) in changes(settings, [0.25, 0.24 - HYSTERESIS])
 
 
 def test_settings_change_while_one_speaks() -> None:
@@ -138,6 +145,20 @@ def test_what_sounds_unfinished_does_not() -> None:
     assert detector.understand("I would like to") is None
     observed = [detector.observe(QUIET, 128 + 32 * index) for index in range(1, 62)]
     assert [each for each in observed if each is not None] == [SpeechStopped(32 + 2016)]
+
+
+@pytest.mark.parametrize(
+    ("eagerness", "said_ms", "unsaid_ms"),
+    [("low", 640, 8000), ("medium", 320, 4000), ("auto", 320, 4000), ("high", 192, 2000)],
+)
+def test_eagerness_sets_both_waits(
+    eagerness: Literal["low", "medium", "high", "auto"], said_ms: int, unsaid_ms: int
+) -> None:
+    for text, wait_ms in (("What time is it?", said_ms), ("", unsaid_ms)):
+        detector = paused(SemanticVad(eagerness=eagerness))
+        detector.understand(text)
+        ends = [end for end in range(160, 9000, 32) if detector.observe(QUIET, end)]
+        assert ends[0] == 32 + -(-wait_ms // 32) * 32
 
 
 def test_silence_before_the_words_were_known_counts() -> None:
