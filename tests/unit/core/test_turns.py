@@ -6,7 +6,6 @@ from typing import Literal
 import pytest
 
 from antiphon.core.turns import (
-    PAUSE_MS,
     HYSTERESIS,
     PAUSE_MS,
     SpeechPaused,
