@@ -75,7 +75,7 @@ def raw_type(event: RealtimeSessionEvent) -> str:
 async def until(session: RealtimeSession, *kinds: str) -> list[RealtimeSessionEvent]:
     """Read until each of these has come, agents' events and server events alike."""
     awaited = list(kinds)
-    seen = []
+    seen: list[RealtimeSessionEvent] = []
     async for event in session:
         assert event.type != "error", event
         seen.append(event)

@@ -79,7 +79,7 @@ def test_the_typescript_quickstart_compiles_and_is_answered(
 
 
 def test_the_java_client_hears_and_is_answered(server: Server, java: str, tmp_path: Path) -> None:
-    command = [java, EXAMPLES / "java" / "RawClient.java", recording(tmp_path)]
+    command: list[str | Path] = [java, EXAMPLES / "java" / "RawClient.java", recording(tmp_path)]
     printed = run(command, server.azure)
     assert "You said: What is the weather like?" in printed
     assert "The answer: You said: What is the weather like?" in printed

@@ -27,7 +27,7 @@ def converse(
         "KEY": server.key,
         "SESSION": json.dumps(session or {}),
     }
-    command = [pipecat_python, CLIENTS / "pipecat_conversation.py", scenario]
+    command: list[str | Path] = [pipecat_python, CLIENTS / "pipecat_conversation.py", scenario]
     stdin = base64.b64encode(sound).decode()
     seen = json_lines(run(command, environment, stdin=stdin))[-1]
     assert seen["errors"] == []

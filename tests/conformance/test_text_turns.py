@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from conformance_server import Server
-from wire import connected, respond, types, update, user
+from wire import Event, connected, respond, types, update, user
 
 from antiphon.testing import answers
 from antiphon.testing.endpoints import CHAT, Endpoints
@@ -186,7 +186,7 @@ async def test_a_second_response_is_refused_and_the_first_completes(server: Serv
         await wire.say("A long answer, please.")
         aside = respond(conversation="none", output_modalities=["text"])
         await wire.send(respond(), respond() | {"event_id": "second"}, aside)
-        seen = []
+        seen: list[Event] = []
         while len([e for e in seen if e["type"] == "response.done"]) < 2:
             seen.append(await wire.receive())
         error = next(e for e in seen if e["type"] == "error")["error"]
