@@ -1,6 +1,7 @@
 """Drive one session: one task, one inbox, one core."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,8 @@ from antiphon.runtime.inbox import Inbox
 from antiphon.runtime.jobs import Jobs
 from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.trace import Trace
+
+_logger = logging.getLogger(__name__)
 
 _SEED_BYTES = 16
 
@@ -46,7 +49,10 @@ async def run_session(
     session = Session(offer, Ids(seed), opened_at)
     trace = None
     if around.traces is not None:
-        trace = Trace.begin(around.traces, session.id, offer, seed, opened_at)
+        try:
+            trace = Trace.begin(around.traces, session.id, offer, seed, opened_at)
+        except OSError as fault:
+            _logger.error("trace_failed", extra={"fault": type(fault).__name__})
     runner = Runner(connection, session, around, trace)
     try:
         await runner.run(pipeline)
@@ -86,8 +92,9 @@ class Runner:
                 jobs.cancel_all()
                 for helper in helpers:
                     helper.cancel()
-        if self._hang_up is not None and not self._gone:
-            await self._connection.close(self._hang_up.code, self._hang_up.reason)
+            # Before the group waits for its jobs: the client need not wait for slow engines.
+            if self._hang_up is not None and not self._gone:
+                await self._connection.close(self._hang_up.code, self._hang_up.reason)
 
     async def _listen(self) -> None:
         """Bring client events to the inbox until the client leaves."""

@@ -39,7 +39,8 @@ class MemoryConnection:
         """End the connection; what the session has sent can still be read."""
         self._has_left = True
         self._outbox.close()
-        await self._frames.put(None)
+        if self.closed is None:
+            await self._frames.put(None)
 
     # The session's end
 

@@ -1,6 +1,7 @@
 """A session from its first event to its last, driven by the runner with scripted engines."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from talk import COMMIT, RESPOND, TEXT, offer, pairs, retrieve, session_update, 
 
 from antiphon.engines.responder import (
     ResponseFinished,
+    ResponsePiece,
     ResponseRequest,
     SpokenAudio,
     SpokenText,
@@ -226,6 +228,48 @@ def test_a_client_may_ask_to_close() -> None:
         assert await caller.rest() == ["session.created"]
 
     assert converse(script).connection.closed == (1000, "session.close")
+
+
+class Reluctant(ScriptedResponder):
+    """Takes its time to stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_stop = asyncio.Event()
+
+    async def respond(self, _request: ResponseRequest) -> AsyncIterator[ResponsePiece]:
+        try:
+            yield WrittenText("Once")
+            await asyncio.Event().wait()
+        finally:
+            await self.may_stop.wait()
+
+
+def test_hanging_up_does_not_wait_for_a_slow_engine() -> None:
+    async def script(caller: Caller, serving: "asyncio.Task[None]") -> None:
+        await caller.send(TEXT)
+        await caller.expect("response.output_text.delta")
+        await caller.send({"type": "session.close"})
+        assert (await caller.rest())[-2:] == ["response.done", "rate_limits.updated"]
+        assert not serving.done()
+        responder.may_stop.set()
+        await serving
+
+    responder = Reluctant()
+    converse(script, responder=responder)
+
+
+def test_a_trace_that_cannot_be_begun_stops_no_conversation(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+
+    async def script(caller: Caller, _: Serving) -> None:
+        await caller.send(TEXT)
+        await caller.expect("response.done")
+
+    converse(script, traces=tmp_path / "file" / "folder")
+    assert [each.message for each in caplog.records] == ["trace_failed"]
 
 
 def test_a_flood_does_not_put_the_end_of_the_session_off() -> None:
