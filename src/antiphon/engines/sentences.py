@@ -61,6 +61,18 @@ class ClauseSplitter:
             self._first = False
         return clauses
 
+    def hurry(self) -> list[str]:
+        """Return the first clause as far as it is written, in whole words; nothing if too short.
+
+        For a slow writer: a listener would rather hear a part of the clause than nothing.
+        """
+        end = self._text.rfind(" ")
+        if not self._first or end < FIRST_CLAUSE_CHARACTERS or _inside_quotation(self._text[:end]):
+            return []
+        clause, self._text = self._text[:end], self._text[end:]
+        self._judged, self._first = 0, False
+        return [clause]
+
     def flush(self) -> list[str]:
         """End the text: return what is left, and be ready for another text."""
         rest = [self._text] if self._text else []

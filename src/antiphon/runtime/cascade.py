@@ -56,6 +56,9 @@ CLAUSES_AHEAD = 64
 PIECES_AHEAD = 64
 """Pieces that may wait for the consumer before model and synthesizer have to wait."""
 
+FIRST_CLAUSE_PATIENCE_S = 0.12
+"""How long a slow model may write at the first clause before its beginning is spoken."""
+
 _NO_RESULT_YET = "(no result yet)"
 
 
@@ -138,6 +141,7 @@ class _Answer:
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue(CLAUSES_AHEAD)
         self._splitter = ClauseSplitter()
         self.pieces: _Pieces = asyncio.Queue(PIECES_AHEAD)
+        self._begun_at: float | None = None
 
     async def make(self) -> None:
         """Write and speak the whole answer."""
@@ -174,7 +178,13 @@ class _Answer:
             return
         # The transcript first: no sound comes before its words.
         await self.pieces.put(SpokenText(text, tokens))
-        await self._queue_clauses(self._splitter.push(text))
+        clauses = self._splitter.push(text)
+        now = asyncio.get_running_loop().time()
+        if self._begun_at is None:
+            self._begun_at = now
+        if not clauses and now - self._begun_at > FIRST_CLAUSE_PATIENCE_S:
+            clauses = self._splitter.hurry()
+        await self._queue_clauses(clauses)
 
     async def _queue_clauses(self, clauses: list[str]) -> None:
         for clause in clauses:

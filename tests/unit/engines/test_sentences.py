@@ -166,3 +166,19 @@ def test_no_clause_is_empty_or_too_long(text: str) -> None:
     found = clauses(text)
     assert all(found)
     assert all(len(clause) <= CLAUSE_CHARACTERS + 2 for clause in found[1:])
+
+
+def test_a_hurried_listener_gets_the_whole_words_of_the_first_clause() -> None:
+    splitter = ClauseSplitter()
+    assert splitter.push("The capital of Fra") == []
+    assert splitter.hurry() == ["The capital of"]
+    assert splitter.push("nce is Paris. Yes") == [" France is Paris."]
+    assert splitter.hurry() == []
+    assert splitter.flush() == [" Yes"]
+
+
+def test_a_beginning_that_is_too_short_is_not_hurried() -> None:
+    splitter = ClauseSplitter()
+    splitter.push("It is a d")
+    assert splitter.hurry() == []
+    assert splitter.flush() == ["It is a d"]
