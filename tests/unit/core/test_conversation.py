@@ -152,6 +152,14 @@ def test_truncation_keeps_the_parts_before() -> None:
     assert entry.heard == ""
 
 
+def test_truncation_knows_one_part_from_the_next() -> None:
+    entry = truncated(spoken(SAID, SAID, audio=(SOUND, SOUND)), 0, 100)
+    assert entry.audio == (SOUND,)
+    assert len(entry.item.content) == 1  # type: ignore[union-attr]
+    with pytest.raises(ClientError, match="Audio content of 100ms"):
+        truncated(spoken(SAID, SAID, audio=(SOUND, SOUND)), 0, 101)
+
+
 @pytest.mark.parametrize(
     ("entry", "index", "end_ms", "words"),
     [
