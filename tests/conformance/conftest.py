@@ -1,7 +1,5 @@
 import pytest
 
-pytest_plugins = ["conformance_server", "client_programs"]
-
 
 @pytest.fixture
 def anyio_backend() -> str:
