@@ -20,7 +20,7 @@ ConfigFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _MASK = "•••"
-_SECRET = re.compile(r"key|token|secret|password|authorization|headers|proxy", re.IGNORECASE)
+_SECRET = re.compile(r"key|token\b|secret|password|authorization|headers|proxy", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _WIDEST = 60
 _SHOWN_DIGEST = len("sha256:") + 8
