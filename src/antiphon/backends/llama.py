@@ -122,13 +122,8 @@ class LlamaLanguageModel:
             "top_p": 0.9,
             "top_k": 40,
             "min_p": 0.05,
-            # Small models fall into loops. What repeats for longer than a name or a number becomes
-            # ever less likely.
             "repeat_penalty": 1.05,
             "repeat_last_n": 128,
-            "dry_multiplier": 0.8,
-            "dry_allowed_length": 5,
-            "dry_penalty_last_n": 512,
         }
 
     @contextmanager

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from antiphon.backends.llama_calls import CallGate, answered_calls
 from antiphon.backends.llama_grammar import UnsupportedSchemaError
+from antiphon.backends.llama_loops import LoopWatch
 from antiphon.backends.llama_server import Ended, PromptRead, Written
 from antiphon.backends.llama_tools import SPEECH_GRAMMAR, CallGrammar, CallSpotter, call_grammar
 from antiphon.backends.llama_work import Chat, SlotWork
@@ -30,7 +31,7 @@ Piece = TextDelta | CallStarted | CallArguments
 
 _ATTEMPTS = 3
 """How often a call is written whose grammar does not guarantee everything."""
-_CALLING: Mapping[str, object] = {"temperature": 0.0, "dry_multiplier": 0.0, "repeat_penalty": 1.0}
+_CALLING: Mapping[str, object] = {"temperature": 0.0, "repeat_penalty": 1.0}
 _CALLING_AGAIN: Mapping[str, object] = {**_CALLING, "temperature": 0.8}
 
 
@@ -90,18 +91,24 @@ class Reply:
                 yield call
         if not made:
             # What it wanted to call does not exist, or has just been called: it has to speak.
-            async with aclosing(self._texts({"grammar": SPEECH_GRAMMAR})) as texts:
-                async for text in texts:
-                    yield TextDelta(text)
+            async with aclosing(self._speech(CallSpotter(), SPEECH_GRAMMAR)) as speech:
+                async for said in speech:
+                    yield said
 
-    async def _speech(self, spotter: CallSpotter) -> AsyncGenerator[TextDelta, None]:
-        """Yield what the model says, until it begins to write a call."""
-        async with aclosing(self._texts({})) as texts:
+    async def _speech(
+        self, spotter: CallSpotter, grammar: str = ""
+    ) -> AsyncGenerator[TextDelta, None]:
+        """Yield what the model says, until it begins to write a call or to repeat itself."""
+        loops = LoopWatch()
+        async with aclosing(self._texts({"grammar": grammar} if grammar else {})) as texts:
             async for text in texts:
                 if speech := spotter.push(text):
                     yield TextDelta(speech)
                 if spotter.opening is not None:
                     return
+                if loops.push(text):
+                    break
+        await self._work.abandon()
         if rest := spotter.flush():
             yield TextDelta(rest)
 

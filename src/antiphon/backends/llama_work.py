@@ -118,12 +118,13 @@ class SlotWork:
         self._events: asyncio.Queue[ChatEvent | None] = asyncio.Queue()
         self._job: Future[None] | None = None
         self._abandoned = False
+        self._over = False
 
     def start(self, chat: Chat) -> None:
         """Begin a chat. The one before has ended."""
         loop = asyncio.get_running_loop()
         events = self._events = asyncio.Queue()
-        self._abandoned = False
+        self._abandoned = self._over = False
 
         def hand_over(event: ChatEvent | None) -> bool:
             try:
@@ -141,8 +142,9 @@ class SlotWork:
 
     async def next_event(self) -> ChatEvent | None:
         """Wait for the next event; None: the chat has ended, `Ended` or not."""
-        event = await self._events.get()
+        event = None if self._over else await self._events.get()
         if event is None and self._job is not None:
+            self._over = True
             self._job.result()
         return event
 
