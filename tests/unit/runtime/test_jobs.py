@@ -214,6 +214,20 @@ def test_a_transcriber_that_breaks_its_word_fails_the_job(
     run(pipeline(transcriber=transcriber), scenario)
 
 
+def test_a_transcriber_owes_a_text_for_every_mark() -> None:
+    transcriber = OddTranscriber(FinalTranscript("one for two"), reads=True)
+
+    async def scenario(jobs: Jobs, inbox: Inbox) -> None:
+        jobs.perform(OpenTranscription(1, None))
+        jobs.perform(SettleTranscription(1))
+        jobs.perform(EndTranscription(1))
+        settled, failed = await taken(inbox, 2)
+        assert settled == TranscriptSettled(1, "one for two")
+        assert (failed.job, failed.code) == (1, "engine_invalid_answer")
+
+    run(pipeline(transcriber=transcriber), scenario)
+
+
 def test_a_response_is_brought_piece_by_piece() -> None:
     async def scenario(jobs: Jobs, inbox: Inbox) -> None:
         jobs.perform(StartResponse(3, REQUEST))
