@@ -5,7 +5,6 @@ that begins the same way in the same slot costs only what is new. Requests in di
 evaluated together, in steps of at most `STEP_TOKENS`.
 """
 
-import contextlib
 import importlib
 import os
 import secrets
@@ -192,13 +191,15 @@ def _load_runtime() -> Any:
     # Spinning for some microseconds and sleeping then keeps the full speed of an idle machine and
     # twice the usual one beside a busy program. OpenMP reads this when the library is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    with contextlib.suppress(ImportError):
+    try:
         # Imported here: loading the runtime takes long, and most commands need no model.
         return importlib.import_module("xllamacpp")
-    raise EngineError(
-        "engine_unavailable",
-        "The runtime of the embedded language model is not installed. Run: pip install xllamacpp",
-    )
+    except ImportError as missing:
+        raise EngineError(
+            "engine_unavailable",
+            f"The runtime of the embedded language model cannot be loaded ({missing}). Run 'pip "
+            "install xllamacpp', or 'apt install libgomp1' where that library is what is missing.",
+        ) from missing
 
 
 def _parameters(xllamacpp: Any, options: ServerOptions, directory: Path) -> Any:
