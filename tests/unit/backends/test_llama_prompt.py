@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.backends.llama_prompt import (
@@ -183,6 +183,7 @@ def test_a_wrong_guess_is_corrected() -> None:
     assert guess_tokens(fit(messages, corrected), room) <= 1000 * guess_tokens(fitted, room) / 1500
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(UserMessage, st.text(max_size=300))

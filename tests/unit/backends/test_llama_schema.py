@@ -190,7 +190,7 @@ def test_integers_keep_their_bounds(low: int, high: int) -> None:
 
 
 @given(bounds=st.tuples(st.integers(-(10**7), 10**7), st.integers(-(10**7), 10**7)).map(sorted))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_integers_keep_any_bounds(bounds: list[int]) -> None:
     low, high = bounds
     written_values({"type": "integer", "minimum": low, "maximum": high}, 20)
@@ -200,7 +200,7 @@ millionths = st.integers(-(10**12), 10**12).map(lambda number: number / 10**6)
 
 
 @given(low=millionths, width=st.integers(3, 10**9), exclusive=st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_numbers_keep_any_bounds(low: float, width: int, exclusive: bool) -> None:
     words = ("exclusiveMinimum", "exclusiveMaximum") if exclusive else ("minimum", "maximum")
     written_values({"type": "number", words[0]: low, words[1]: low + width / 10**6}, 20)

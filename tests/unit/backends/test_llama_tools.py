@@ -1,7 +1,7 @@
 """Tools: how the model is told of them, and how its calls are told from its speech."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.backends.llama_calls import CallGate, answered_calls
@@ -98,6 +98,7 @@ def test_what_is_no_call_is_spoken_whole(text: str) -> None:
     assert spot(text, 1) == (text, None)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='`<{["name:function} \n', max_size=60), st.integers(1, 9))
 def test_nothing_of_speech_is_lost(text: str, piece: int) -> None:
     spoken, opening = spot(text, piece)

@@ -1,7 +1,7 @@
 """The clause splitter: when a piece of text is ready to be spoken."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.engines.sentences import CLAUSE_CHARACTERS, ClauseSplitter
@@ -151,16 +151,19 @@ words = st.lists(
 ).map(" ".join)
 
 
+@settings(deadline=None)
 @given(text=prose | words | st.text(max_size=300), piece=st.integers(1, 50))
 def test_nothing_is_lost_or_added(text: str, piece: int) -> None:
     assert "".join(clauses(text, piece=piece)) == text
 
 
+@settings(deadline=None)
 @given(text=prose | words, piece=st.integers(2, 80))
 def test_the_same_text_in_other_pieces_gives_the_same_clauses(text: str, piece: int) -> None:
     assert clauses(text, piece=piece) == clauses(text, piece=1)
 
 
+@settings(deadline=None)
 @given(text=prose | words)
 def test_no_clause_is_empty_or_too_long(text: str) -> None:
     found = clauses(text)
