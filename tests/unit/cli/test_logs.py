@@ -51,7 +51,7 @@ def test_addresses_that_may_hold_keys_are_not_logged(lines) -> None:
 
 def test_less_severe_lines_are_left_out(lines) -> None:
     logging.getLogger("antiphon").debug("x")
-    logging.getLogger("another.library").info("x")
+    logging.getLogger("another.package").info("x")
     assert lines.getvalue() == ""
-    logging.getLogger("another.library").warning("x")
+    logging.getLogger("another.package").warning("x")
     assert lines.getvalue().endswith(" warning x\n")
