@@ -101,7 +101,8 @@ class _Delta(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    delta: _Delta
+    delta: _Delta = msgspec.field(default_factory=_Delta)
+    text: str = ""
     finish_reason: str | None = None
 
 
@@ -118,7 +119,7 @@ class _Chunk(msgspec.Struct):
 
 
 class LlamaServer:
-    """Own one loaded model. `chat` may be called from several threads at once."""
+    """Own one loaded model. `ask` may be called from several threads at once."""
 
     def __init__(self, options: ServerOptions) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="antiphon-llama-")
@@ -137,10 +138,11 @@ class LlamaServer:
                 "a complete GGUF file, and that there is memory for 'slots' x 'context_tokens'",
             ) from failure
 
-    def chat(self, request: Mapping[str, object], take: Callable[[ServerEvent], bool]) -> None:
-        """Carry out a chat request, handing each event to ``take``; block until it has ended.
+    def ask(self, request: Mapping[str, object], take: Callable[[ServerEvent], bool]) -> None:
+        """Carry out a request, handing each event to ``take``; block until it has ended.
 
-        The request is abandoned, within one step, as soon as ``take`` returns False.
+        The request holds "messages", which the model's template renders, or a finished "prompt".
+        It is abandoned, within one step, as soon as ``take`` returns False.
         """
         stream = {"stream": True, "stream_options": {"include_usage": True}}
         body = msgspec.json.encode({**request, **stream, "return_progress": True}).decode()
@@ -154,8 +156,12 @@ class LlamaServer:
             # The server goes on until it is told True.
             return self._closing.is_set() or not all(map(take, _events(chunk, reason)))
 
+        server = self._server
+        carry_out = (
+            server.handle_completions if "prompt" in request else server.handle_chat_completions
+        )
         try:
-            self._server.handle_chat_completions(body, take_chunk)
+            carry_out(body, take_chunk)
         except (RuntimeError, ValueError) as failure:
             # A template that cannot render the conversation says so by a C++ exception.
             take(Refused(str(failure)))
@@ -174,8 +180,8 @@ def _events(chunk: _Chunk, reason: Literal["stop", "length"]) -> Iterator[Server
     if chunk.prompt_progress is not None:
         yield PromptRead(chunk.prompt_progress.processed, chunk.prompt_progress.total)
     for choice in chunk.choices:
-        if choice.delta.content:
-            yield Written(choice.delta.content)
+        if text := choice.delta.content or choice.text:
+            yield Written(text)
     if chunk.usage is not None:
         yield Ended(
             reason,
@@ -220,6 +226,8 @@ def _parameters(xllamacpp: Any, options: ServerOptions, directory: Path) -> Any:
     parameters.force_pure_content_parser = True
     parameters.prefill_assistant = False
     parameters.verbosity = -1
+    # The first question about the template warms the model.
+    parameters.warmup = False
     _lock_listener(parameters, directory)
     return parameters
 

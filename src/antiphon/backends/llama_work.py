@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
+from antiphon.backends import llama_chatml
 from antiphon.backends.llama_prompt import (
     RenderedMessage,
     Room,
@@ -44,6 +45,8 @@ class Chat:
     room: Room
     parameters: Mapping[str, object]
     """Of the server's request: limits, sampling, grammar."""
+    ahead: bool = False
+    """Only to be read; the last message will go on."""
 
 
 class ChatRunner:
@@ -51,6 +54,7 @@ class ChatRunner:
 
     def __init__(self, server: LlamaServer) -> None:
         self._server = server
+        self._writes_chatml = llama_chatml.is_template_of(server)
         self._form = 0
         """The form that the template accepted last; a session's prompts keep their beginning."""
 
@@ -99,9 +103,13 @@ class ChatRunner:
                 return False
             return take(event)
 
-        self._server.chat(
-            {**chat.parameters, "messages": messages, "id_slot": slot, "cache_prompt": True},
-            take_event,
+        prompt = (
+            {"prompt": llama_chatml.written(messages, ahead=chat.ahead)}
+            if self._writes_chatml
+            else {"messages": messages}
+        )
+        self._server.ask(
+            {**chat.parameters, **prompt, "id_slot": slot, "cache_prompt": True}, take_event
         )
         return problem
 
