@@ -1,0 +1,126 @@
+"""Chats: whatever the template refuses and however long the conversation is."""
+
+from collections.abc import Callable
+
+import pytest
+
+from antiphon.backends.llama_prompt import Room
+from antiphon.backends.llama_server import (
+    Ended,
+    PromptRead,
+    PromptTooLong,
+    Refused,
+    Written,
+)
+from antiphon.backends.llama_work import Chat, ChatRunner
+from antiphon.protocol.errors import EngineError
+
+LATE_SYSTEM = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello."},
+    {"role": "system", "content": "Say goodbye."},
+]
+
+
+class Server:
+    """A model whose template accepts some conversations, and whose slots hold some characters."""
+
+    def __init__(self, accepts: Callable[[list[str]], bool], room: int = 100_000) -> None:
+        self.asked: list[list[dict[str, str]]] = []
+        self._accepts = accepts
+        self._room = room
+
+    def ask(self, request, take) -> None:
+        messages = request.get("messages")
+        if messages is None:
+            take(Refused("This model knows no ChatML."))
+            return
+        self.asked.append(messages)
+        size = sum(len(message["content"]) for message in messages)
+        if not self._accepts([message["role"] for message in messages]):
+            take(Refused("Conversation roles must alternate."))
+        elif size > self._room:
+            take(PromptTooLong(size))
+        else:
+            for event in (PromptRead(1, 1), Written("Bye."), Ended("stop", 1, 0, 1)):
+                if not take(event):
+                    return
+
+
+def run(
+    server: Server,
+    messages: list[dict[str, str]],
+    runner: ChatRunner | None = None,
+    tokens: int = 10_000,
+) -> str:
+    texts: list[str] = []
+
+    def take(event) -> bool:
+        if isinstance(event, Written):
+            texts.append(event.text)
+        return True
+
+    (runner or ChatRunner(server)).run(Chat(messages, Room(tokens), {}), 0, take)
+    return "".join(texts)
+
+
+def accepts_anything(_: list[str]) -> bool:
+    return True
+
+
+def accepts_system_first_only(roles: list[str]) -> bool:
+    return "system" not in roles[1:]
+
+
+def accepts_no_system(roles: list[str]) -> bool:
+    return "system" not in roles
+
+
+@pytest.mark.parametrize(
+    ("accepts", "roles"),
+    [
+        (accepts_anything, ["system", "user", "assistant", "system"]),
+        (accepts_system_first_only, ["system", "user", "assistant", "user"]),
+        (accepts_no_system, ["user", "assistant", "user"]),
+    ],
+)
+def test_a_conversation_takes_the_most_faithful_form_that_the_template_accepts(
+    accepts: Callable[[list[str]], bool], roles: list[str]
+) -> None:
+    server = Server(accepts)
+    assert run(server, LATE_SYSTEM) == "Bye."
+    assert [message["role"] for message in server.asked[-1]] == roles
+
+
+def test_what_the_template_accepted_is_tried_first_the_next_time() -> None:
+    server = Server(accepts_no_system)
+    runner = ChatRunner(server)
+    run(server, LATE_SYSTEM, runner)
+    before = len(server.asked)
+    run(server, LATE_SYSTEM, runner)
+    assert len(server.asked) == before + 1
+
+
+def test_a_template_that_accepts_nothing_is_an_error() -> None:
+    with pytest.raises(EngineError, match="chat template"):
+        run(Server(lambda _: False), LATE_SYSTEM)
+
+
+def test_a_conversation_that_the_guess_made_too_long_is_shortened_until_it_fits() -> None:
+    # A character is a token here, three times what the guess says.
+    server = Server(accepts_anything, room=5_000)
+    turns = [
+        {"role": role, "content": f"{number} " + "word " * 20}
+        for number in range(100)
+        for role in ("user", "assistant")
+    ]
+    newest = {"role": "user", "content": "The newest."}
+    assert run(server, [LATE_SYSTEM[0], *turns, newest], tokens=5_000) == "Bye."
+    assert server.asked[-1][0] == LATE_SYSTEM[0]
+    assert server.asked[-1][-1] == newest
+
+
+def test_a_conversation_that_never_fits_is_an_error() -> None:
+    with pytest.raises(EngineError, match="context_tokens"):
+        run(Server(accepts_anything, room=1), LATE_SYSTEM)
