@@ -12,7 +12,7 @@ from antiphon.engines.stt import Transcriber
 from antiphon.engines.tts import Synthesizer
 from antiphon.engines.vad import Vad
 from antiphon.runtime.cascade import Cascade
-from antiphon.runtime.pipelines import Pipeline
+from antiphon.runtime.pipelines import Answering, Pipeline
 from antiphon.runtime.speech_scores import SpeechScores
 from antiphon.web.catalogue import Deployment
 
@@ -36,6 +36,7 @@ def assemble(
     """Return the deployments of plans whose engines are loaded, by name."""
     # Sessions of all deployments with the same VAD are scored together.
     speech: dict[EnginePlan, SpeechScores] = {}
+    answering: dict[object, Answering] = {}
     deployments: dict[str, Deployment] = {}
     for plan in plans:
         if plan.vad not in speech:
@@ -51,6 +52,7 @@ def assemble(
                 name: cast("Transcriber", engines[each])
                 for name, each in plan.transcription.items()
             },
+            answering=answering.setdefault(plan.answer, Answering()),
         )
         deployments[plan.name] = Deployment(_offer(plan, pipeline), pipeline)
     return deployments
@@ -77,6 +79,7 @@ def _offer(plan: RealtimePlan, pipeline: Pipeline) -> SessionOffer:
         silence_duration_ms=plan.silence_duration_ms,
         tools=capabilities.tools,
         context_tokens=capabilities.context_tokens,
+        answers_drafts=capabilities.answers_drafts,
         max_session_s=plan.session_minutes * 60,
     )
 

@@ -73,7 +73,7 @@ class Hibari:
     def __init__(
         self, model: HibariModel, threads: InferenceThreads, voices: frozenset[str]
     ) -> None:
-        self.capabilities = SynthesizerCapabilities(voices)
+        self.capabilities = SynthesizerCapabilities(voices, is_embedded=True)
         self._model = model
         self._threads = threads
         self._voices = voices

@@ -137,7 +137,7 @@ class KokoroModel:
 class Kokoro:
     """Speak English with ten voices."""
 
-    capabilities = SynthesizerCapabilities(frozenset(VOICES))
+    capabilities = SynthesizerCapabilities(frozenset(VOICES), is_embedded=True)
 
     def __init__(
         self, model: KokoroModel, threads: InferenceThreads, fast: hibari.HibariModel | None = None

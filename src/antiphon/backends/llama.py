@@ -70,7 +70,7 @@ class LlamaLanguageModel:
     @property
     def capabilities(self) -> LanguageModelCapabilities:
         """What this model can honour."""
-        return LanguageModelCapabilities(self._settings.context_tokens)
+        return LanguageModelCapabilities(self._settings.context_tokens, is_embedded=True)
 
     async def generate(self, request: ChatRequest) -> AsyncIterator[GenerationPiece]:
         """Yield text and calls as they are written, `GenerationFinished` last."""

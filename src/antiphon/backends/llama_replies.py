@@ -159,6 +159,7 @@ class Reply:
     async def _texts(self, manner: Mapping[str, object]) -> AsyncGenerator[str, None]:
         """Yield what the model writes when it is asked in this manner, and keep the accounts."""
         before = self._finished.usage
+        is_first = not before.prompt
         limit = self._chat.parameters.get("max_tokens")
         left = limit - before.completion if isinstance(limit, int) else -1
         parameters = {**self._chat.parameters, "max_tokens": max(1, left), **manner}
@@ -166,8 +167,9 @@ class Reply:
         written = 0
         while (event := await self._work.next_event()) is not None:
             match event:
-                case PromptRead(done, total) if not before.prompt:
-                    before = TokenUsage(prompt=total, cached=done)
+                case PromptRead(done, total) if is_first:
+                    # The prompt may be read in parts, of which the first tells what was known.
+                    before = TokenUsage(total, before.cached if before.prompt else done)
                 case PromptRead():
                     pass
                 case Written(text):

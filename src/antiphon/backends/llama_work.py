@@ -94,24 +94,42 @@ class ChatRunner:
         slot: int,
         take: Callable[[ChatEvent], bool],
     ) -> PromptTooLong | Refused | None:
-        problem: PromptTooLong | Refused | None = None
+        if not self._writes_chatml:
+            return self._ask({**chat.parameters, "messages": messages}, slot, take).problem
+        if not chat.ahead:
+            # What the user said is read first and the opening of the reply after it, which takes
+            # no longer: an answer that is given up in between gives the model back sooner.
+            said = {"prompt": llama_chatml.written(messages, ahead=True), "max_tokens": 1}
+            read = self._ask(
+                said, slot, lambda each: not isinstance(each, PromptRead) or take(each)
+            )
+            if read.problem is not None or read.is_given_up:
+                return read.problem
+        prompt = llama_chatml.written(messages, ahead=chat.ahead)
+        return self._ask({**chat.parameters, "prompt": prompt}, slot, take).problem
+
+    def _ask(
+        self, request: Mapping[str, object], slot: int, take: Callable[[ChatEvent], bool]
+    ) -> "_Asked":
+        asked = _Asked()
 
         def take_event(event: ServerEvent) -> bool:
-            nonlocal problem
             if isinstance(event, PromptTooLong | Refused):
-                problem = event
+                asked.problem = event
                 return False
-            return take(event)
+            asked.is_given_up = not take(event)
+            return not asked.is_given_up
 
-        prompt = (
-            {"prompt": llama_chatml.written(messages, ahead=chat.ahead)}
-            if self._writes_chatml
-            else {"messages": messages}
-        )
-        self._server.ask(
-            {**chat.parameters, **prompt, "id_slot": slot, "cache_prompt": True}, take_event
-        )
-        return problem
+        self._server.ask({**request, "id_slot": slot, "cache_prompt": True}, take_event)
+        return asked
+
+
+@dataclass(slots=True)
+class _Asked:
+    """How a request went."""
+
+    problem: PromptTooLong | Refused | None = None
+    is_given_up: bool = False
 
 
 class SlotWork:

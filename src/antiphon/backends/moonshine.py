@@ -28,10 +28,12 @@ from antiphon.backends.stable_words import StableWords
 from antiphon.backends.threads import InferenceThreads, Priority, shared
 from antiphon.engines.stt import (
     STT_SAMPLE_RATE_HZ,
+    DraftTranscript,
     FinalTranscript,
     PartialTranscript,
     Settle,
     TranscriberCapabilities,
+    Transcript,
     TranscriptionOptions,
 )
 from antiphon.protocol.errors import EngineError
@@ -40,9 +42,9 @@ _Piece = NDArray[np.float32] | Settle
 
 FIRST_RUN_MS = 350
 """Speech that is heard before it is transcribed for the first time."""
-LEAST_PERIOD_MS = 300
+LEAST_PERIOD_MS = 200
 MOST_PERIOD_MS = 500
-_REST = 3
+_REST = 2
 """A run may not take more than every third moment of the time between two runs."""
 _PAUSE_MS = 60
 """After so much silence the speaker may have finished: the run that may become the last one."""
@@ -110,7 +112,7 @@ class Moonshine:
 
     async def transcribe(
         self, audio: AsyncIterable[_Piece], options: TranscriptionOptions
-    ) -> AsyncIterator[PartialTranscript | FinalTranscript]:
+    ) -> AsyncIterator[Transcript]:
         """Read the audio of one utterance and yield what is understood."""
         _require_english(options)
         hearing = _Hearing(self._model, self._threads)
@@ -119,8 +121,8 @@ class Moonshine:
         try:
             while True:
                 await hearing.wait_for(reading)
-                if (partial := hearing.harvest()) is not None:
-                    yield PartialTranscript(partial)
+                for transcript in hearing.harvest():
+                    yield transcript
                 if not reading.done():
                     continue
                 match reading.result():
@@ -188,15 +190,22 @@ class _Hearing:
             waiting.add(self._running)
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
-    def harvest(self) -> str | None:
-        """Take the outcome of a run that has ended; return the stable text if it grew."""
+    def harvest(self) -> list[PartialTranscript | DraftTranscript]:
+        """Take the outcome of a run that has ended."""
         if self._running is None or not self._running.done():
-            return None
+            return []
         heard = self._outcome(self._running)
         if heard is None:
-            return None
+            return []
         self._last = heard
-        return self._stable.take(" ".join([*self._kept, heard.hypothesis.text]).split())
+        draft = " ".join(filter(None, [*self._kept, heard.hypothesis.text]))
+        told: list[PartialTranscript | DraftTranscript] = []
+        if (stable := self._stable.take(draft.split())) is not None:
+            told.append(PartialTranscript(stable))
+        # Now and then a run mishears the whole utterance, and the next one does not.
+        if self._stable.agree_with(draft.split()):
+            told.append(DraftTranscript(draft))
+        return told
 
     async def take(self, samples: NDArray[np.float32], *, ahead: bool) -> None:
         """Take audio; with ``ahead``, begin to transcribe it when that is due."""

@@ -22,6 +22,7 @@ _START = 1
 _END = 2
 _SPECIAL = frozenset((0, _START, _END))
 _SPACE = "▁"
+_QUOTATION_MARKS = "\"'“”‘’"
 
 # Guards against a decoder that repeats itself: nobody speaks faster than this for long.
 _TOKENS_PER_SECOND = 6.5
@@ -87,7 +88,7 @@ class MoonshineModel:
         while following != _END and len(tokens) < most:
             tokens.append(following)
             following = decoding.write(following)
-        return Hypothesis(self._vocabulary.decode(tokens).strip(), tuple(tokens))
+        return Hypothesis(_unquoted(self._vocabulary.decode(tokens)), tuple(tokens))
 
 
 class _Decoding:
@@ -151,3 +152,12 @@ def _without_doubtful_silence(logits: NDArray[np.float32]) -> NDArray[np.float32
     speaking = logits.copy()
     speaking[_END] = -np.inf
     return speaking
+
+
+def _unquoted(text: str) -> str:
+    """Drop the quotation marks in which the model puts all of what it hears, as books do."""
+    said = text.strip()
+    inner = said.strip(_QUOTATION_MARKS).strip()
+    opens = said[:1] in _QUOTATION_MARKS
+    # An apostrophe may begin or end a phrase by itself, as in 'cause or the dogs'.
+    return inner if inner and opens and said[-1:] in _QUOTATION_MARKS else said

@@ -25,6 +25,11 @@ class StableWords:
         self._given.extend(words[known:agreed])
         return " ".join(self._given)
 
+    def agree_with(self, words: Sequence[str]) -> bool:
+        """Tell whether the words begin like those that are stable, but for one of them."""
+        differing = sum(not _same(*each) for each in zip(words, self._given, strict=False))
+        return len(words) >= len(self._given) and differing <= 1
+
 
 def _agreement(before: Sequence[str], after: Sequence[str]) -> int:
     agreed = 0

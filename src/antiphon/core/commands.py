@@ -58,6 +58,8 @@ class StartResponse:
 
     job: int
     request: ResponseRequest
+    is_idle_work: bool = False
+    """Whether it is to fail at once where the responder has anything else to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,8 @@ class SessionOffer:
     instructions: str = DEFAULT_INSTRUCTIONS
     tools: bool = True
     context_tokens: int = 32_768
+    answers_drafts: bool = False
+    """Whether to begin an answer while the user still speaks, and to drop it if more is said."""
     tokens_per_minute: int = 1_000_000
     max_session_s: float = 3_600
     response_patience_s: float = 60

@@ -8,8 +8,10 @@ from antiphon.core import plan as planning
 from antiphon.core.commands import PrepareResponse, RecordAudio
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.conversation import Conversation, Entry, truncated, with_transcript
+from antiphon.core.end_of_turn import seems_finished
 from antiphon.core.entries import entry_of
 from antiphon.core.happenings import (
+    Certainty,
     Heard,
     HearingFailed,
     ItemClosed,
@@ -188,9 +190,11 @@ class Dialogue:
                 told += self._start(response, now)
         return told
 
-    def guess(self, planned: ResponsePlan, text: str, *, settled: bool) -> list[Told]:
+    def guess(self, planned: ResponsePlan, text: str, certainty: Certainty) -> list[Told]:
         """Get ready for the answer to a turn that is not over, or only provisionally."""
         if self.responses.active is not None:
+            return []
+        if certainty == "draft" and not self._offer.answers_drafts:
             return []
         turns = (*self._turns(list(self.conversation)), UserTurn(text or context.INAUDIBLE))
         try:
@@ -198,9 +202,15 @@ class Dialogue:
         except ClientError:
             # It will be told when the turn is over.
             return []
-        if settled and text:
+        if not text:
+            return []
+        if certainty == "settled":
             return self.responses.guess(request)
-        return [PrepareResponse(request)] if text else []
+        if certainty == "draft" and seems_finished(text, "high"):
+            return self.responses.guess(request, is_idle_work=True)
+        if certainty == "draft":
+            return [*self.responses.discard_guess(), PrepareResponse(request)]
+        return [] if self.responses.is_guessing else [PrepareResponse(request)]
 
     def prepare(self, planned: ResponsePlan) -> list[Told]:
         """Have the responder read what the next response will begin with."""

@@ -15,10 +15,17 @@ FINISHED_WAIT_MS = {"low": 640, "medium": 320, "high": 192}
 """How long to wait for more when what was said sounds finished."""
 
 _CLOSING = (".", "?", "!")
-_OPEN_ENDED = frozenset(
+_ATTACHED = frozenset(
     """
-    a an the this that these those my your his her its our their some any every each no
-    and or but nor so because although though while if unless until when where whether than
+    a an the my your his its our their every
+    and or but nor because although though while if unless until whether than
+    """.split()  # noqa: SIM905 - one word a line would hide them
+)
+"""Words that need another word after them even at the end of a question."""
+
+_OPEN_ENDED = _ATTACHED | frozenset(
+    """
+    this that these those her some any each no so when where
     of in on at to from by with without for about into onto over under between through during
     before after against among as like per via
     is are was were be been being am do does did have has had will would shall should can could may
@@ -36,6 +43,6 @@ def seems_finished(text: str, eagerness: Literal["low", "medium", "high"]) -> bo
     if not said or said.endswith(("...", "…", ",", ";", ":", "-", "–", "—")):
         return False
     last = said.split()[-1].strip("\"'.,?!;:()").lower()
-    if last in _OPEN_ENDED and not said.endswith(("?", "!")):
+    if last in (_ATTACHED if said.endswith(("?", "!")) else _OPEN_ENDED):
         return False
     return eagerness == "high" or said.endswith(_CLOSING)

@@ -33,13 +33,17 @@ class TurnCommitted:
     by: Literal["vad", "client"]
 
 
+Certainty = Literal["stable", "draft", "settled"]
+
+
 @dataclass(frozen=True, slots=True)
 class Guessed:
     """What the user has said so far, while the turn goes on or pauses."""
 
     text: str
-    settled: bool
-    """Whether the user is silent, so that this may be all."""
+    certainty: Certainty
+    """Whether it is a beginning that stays, all of it as it stands while the user speaks, or all
+    of it before a silence."""
 
 
 @dataclass(frozen=True, slots=True)

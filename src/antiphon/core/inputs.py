@@ -50,6 +50,14 @@ class TranscriptGrew:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptDrafted:
+    """The whole text of a running transcription as it stands; it may still change."""
+
+    job: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptSettled:
     """The full text up to a `SettleTranscription`, or to the end of the audio."""
 
@@ -79,5 +87,12 @@ class Draining:
     """The server shuts down: finish what runs, then close."""
 
 
-EngineResult = SpeechScored | TranscriptGrew | TranscriptSettled | ResponseProduced | JobFailed
+EngineResult = (
+    SpeechScored
+    | TranscriptGrew
+    | TranscriptDrafted
+    | TranscriptSettled
+    | ResponseProduced
+    | JobFailed
+)
 ShellInput = Connected | Disconnected | ClientMistake | DeadlineReached | Draining | EngineResult

@@ -110,13 +110,13 @@ class Responses:
             return cancelled + self._order(response, request, context, now)
         return self._order(response, request, context, now)
 
-    def guess(self, request: ResponseRequest) -> list[Told]:
-        """Begin to answer what may be the whole turn."""
+    def guess(self, request: ResponseRequest, *, is_idle_work: bool = False) -> list[Told]:
+        """Begin to answer what may be the whole turn, or only where there is nothing else to do."""
         if self._guess is not None and self._guess.request == request:
             return []
         told = self.discard_guess()
         self._guess = Guess(next(self._jobs), request)
-        return [*told, StartResponse(self._guess.job, request)]
+        return [*told, StartResponse(self._guess.job, request, is_idle_work=is_idle_work)]
 
     def discard_guess(self) -> list[Told]:
         """Forget the guess: the turn goes on, or something else has changed."""

@@ -253,6 +253,9 @@ class Session:
     def _grow(self, grew: inputs.TranscriptGrew) -> Iterable[Told]:
         return self._listening.transcriptions.grow(grew.job, grew.text)
 
+    def _draft(self, drafted: inputs.TranscriptDrafted) -> Iterable[Told]:
+        return self._listening.transcriptions.draft(drafted.job, drafted.text)
+
     def _settle(self, settled: inputs.TranscriptSettled) -> Iterable[Told]:
         return self._listening.settle(settled.job, settled.text)
 
@@ -274,7 +277,8 @@ class Session:
         return self._dialogue.responses.discard_guess()
 
     def _on_turn_resumed(self, _: happenings.TurnResumed) -> Iterable[Told]:
-        return self._dialogue.responses.discard_guess()
+        # Where drafts are answered, the next one tells whether the guess still holds.
+        return [] if self._offer.answers_drafts else self._dialogue.responses.discard_guess()
 
     def _on_turn_committed(self, turn: happenings.TurnCommitted) -> Iterable[Told]:
         told = self._expand(self._dialogue.commit_turn(turn))
@@ -296,7 +300,8 @@ class Session:
         vad = self._session.audio.input.turn_detection
         answers = vad is not None and vad.create_response
         planned = self._plan(ResponseParameters())
-        return self._dialogue.guess(planned, guessed.text, settled=guessed.settled and answers)
+        certainty = guessed.certainty if answers else "stable"
+        return self._dialogue.guess(planned, guessed.text, certainty)
 
     def _on_found(self, happening: Followed) -> Iterable[Told]:
         return self._dialogue.follow(happening, self._now)
@@ -335,6 +340,7 @@ class Session:
         inputs.Draining: _drain,
         inputs.SpeechScored: _score,
         inputs.TranscriptGrew: _grow,
+        inputs.TranscriptDrafted: _draft,
         inputs.TranscriptSettled: _settle,
         inputs.ResponseProduced: _produce,
         inputs.JobFailed: _fail,

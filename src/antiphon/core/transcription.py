@@ -157,11 +157,18 @@ class Transcriptions:
             return []
         told: list[Told] = []
         if run.hears and run.ended_at is None:
-            told.append(Guessed(text, settled=False))
+            told.append(Guessed(text, "stable"))
         if self._streams(run) and text.startswith(run.told) and text != run.told:
             told.append(self._delta(run, text[len(run.told) :]))
             run.told = text
         return told
+
+    def draft(self, job: int, text: str) -> list[Told]:
+        """Take the full text as it stands while the speaker goes on."""
+        run = self._running(job)
+        if run is None or not run.hears or run.ended_at is not None or run.settled is not None:
+            return []
+        return [Guessed(text, "draft")]
 
     def settled(self, job: int, text: str) -> list[Told]:
         """Take the full text of what was fed so far."""
@@ -175,7 +182,7 @@ class Transcriptions:
         if run.ended_at is not None:
             return self._finish(run, text)
         run.settled = text
-        return [Guessed(text, settled=True)] if run.hears else []
+        return [Guessed(text, "settled")] if run.hears else []
 
     def fail(self, job: int, code: str, message: str) -> list[Told] | None:
         """Take an engine's failure; None when the job is no transcription."""

@@ -12,7 +12,7 @@ from antiphon.core.end_of_turn import FINISHED_WAIT_MS, LONGEST_WAIT_MS, seems_f
 from antiphon.engines.vad import FRAME_MS
 from antiphon.protocol.session import SemanticVad, ServerVad, TurnDetection
 
-PAUSE_MS = 96
+PAUSE_MS = 64
 """Silence after which a turn is provisionally over; invisible to the client."""
 
 _SEMANTIC_PADDING_MS = 300

@@ -134,6 +134,8 @@ class LanguageModelCapabilities:
 
     context_tokens: int
     tools: bool = True
+    is_embedded: bool = False
+    """Whether its work costs nothing but this machine's processor time."""
 
 
 class LanguageModel(Protocol):

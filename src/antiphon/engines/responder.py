@@ -140,6 +140,8 @@ class ResponderCapabilities:
     """Voice names it can speak with; None: not known beforehand."""
     context_tokens: int = 32_768
     tools: bool = True
+    answers_drafts: bool = False
+    """Whether an answer that nobody needs in the end costs nothing but idle processor time."""
 
 
 class Responder(Protocol):

@@ -12,6 +12,8 @@ import re
 
 FIRST_CLAUSE_CHARACTERS = 12
 """What the first clause holds at least before a comma or stop ends it."""
+HURRIED_CHARACTERS = 8
+"""What a clause holds at least that is cut because its writer is slow."""
 FIRST_CLAUSE_WORDS = 10
 """After so many words without a mark the first clause ends anyway."""
 CLAUSE_CHARACTERS = 240
@@ -28,6 +30,15 @@ _WORD = re.compile(r"\S+")
 _LETTER = re.compile(r"\w")
 _LIST_NUMBER = re.compile(r"\s*\(?(?:\d{1,3}|[A-Za-z])\.")
 _LAST_WORD = re.compile(r"[\w.]*$")
+
+_LEANS_ON_THE_NEXT = frozenset(
+    """
+    a an the this that these those my your his her its our their some any every each no
+    and or but nor so because as than of in on at to from by with without for about into onto
+    is are was were be been will would can could may might must should has have had not very
+    """.split()  # noqa: SIM905 - one word a line would hide them
+)
+"""Words after which nobody takes a breath."""
 
 _NEVER_LAST = re.compile(
     r"(?i:capt|cf|col|dr|e\.g|eg|fig|gen|gov|hon|i\.e|ie|lt|messrs|mr|mrs|ms|mt|mx|pres|prof|rev"
@@ -62,12 +73,12 @@ class ClauseSplitter:
         return clauses
 
     def hurry(self) -> list[str]:
-        """Return the first clause as far as it is written, in whole words; nothing if too short.
+        """Return the clause as far as it is written, in whole words; nothing if too short.
 
         For a slow writer: a listener would rather hear a part of the clause than nothing.
         """
-        end = self._text.rfind(" ")
-        if not self._first or end < FIRST_CLAUSE_CHARACTERS or _inside_quotation(self._text[:end]):
+        end = self._place_to_breathe()
+        if end < HURRIED_CHARACTERS or _inside_quotation(self._text[:end]):
             return []
         clause, self._text = self._text[:end], self._text[end:]
         self._judged, self._first = 0, False
@@ -78,6 +89,16 @@ class ClauseSplitter:
         rest = [self._text] if self._text else []
         self._text, self._judged, self._first = "", 0, True
         return rest
+
+    def _place_to_breathe(self) -> int:
+        """Return where the last whole word ends, better before one that leans on the next."""
+        last = end = self._text.rfind(" ")
+        while end >= HURRIED_CHARACTERS:
+            word = self._text[:end].rsplit(maxsplit=1)[-1]
+            if word.lower() not in _LEANS_ON_THE_NEXT:
+                return end
+            end = self._text.rfind(" ", 0, end)
+        return last
 
     def _end(self) -> int | None:
         limit = self._limit()

@@ -46,10 +46,20 @@ class PartialTranscript:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftTranscript:
+    """The full text of the audio heard so far, as it stands: later audio may change all of it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class FinalTranscript:
     """The full text of all audio up to a `Settle` mark, or to the end of the audio."""
 
     text: str
+
+
+Transcript = PartialTranscript | DraftTranscript | FinalTranscript
 
 
 class Transcriber(Protocol):
@@ -62,12 +72,12 @@ class Transcriber(Protocol):
 
     def transcribe(
         self, audio: AsyncIterable[NDArray[np.float32] | Settle], options: TranscriptionOptions
-    ) -> AsyncIterator[PartialTranscript | FinalTranscript]:
+    ) -> AsyncIterator[Transcript]:
         """Read 16 kHz mono samples in -1 to 1, in pieces of any length, until the audio ends.
 
-        Yields any number of partial transcripts and exactly one `FinalTranscript` for each `Settle`
-        and one for the end of the audio, in order. Where nothing was heard since the last final
-        one, it is repeated without work. Silence gives the empty text. Raises `EngineError` when
-        transcription fails. Closing the iterator stops the work.
+        Yields any number of partial transcripts and drafts, and exactly one `FinalTranscript` for
+        each `Settle` and one for the end of the audio, in order. Where nothing was heard since the
+        last final one, it is repeated without work. Silence gives the empty text. Raises
+        `EngineError` when transcription fails. Closing the iterator stops the work.
         """
         ...

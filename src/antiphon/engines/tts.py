@@ -16,6 +16,8 @@ class SynthesizerCapabilities:
 
     voices: frozenset[str] | None
     """Names of the Realtime API that it can speak with; None: whichever the endpoint knows."""
+    is_embedded: bool = False
+    """Whether its work costs nothing but this machine's processor time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ from antiphon.engines.responder import (
 )
 from antiphon.engines.sentences import ClauseSplitter
 from antiphon.engines.speakable import speakable
-from antiphon.engines.tts import SynthesisRequest, Synthesizer
+from antiphon.engines.tts import TTS_SAMPLE_RATE_HZ, SynthesisRequest, Synthesizer
 from antiphon.protocol.errors import EngineError
 
 CLAUSES_AHEAD = 64
@@ -56,8 +56,10 @@ CLAUSES_AHEAD = 64
 PIECES_AHEAD = 64
 """Pieces that may wait for the consumer before model and synthesizer have to wait."""
 
-FIRST_CLAUSE_PATIENCE_S = 0.12
+FIRST_CLAUSE_PATIENCE_S = 0.05
 """How long a slow model may write at the first clause before its beginning is spoken."""
+SPARE_S = 0.15
+"""How long before the listener has heard everything more sound has to be there."""
 
 _NO_RESULT_YET = "(no result yet)"
 
@@ -80,6 +82,9 @@ class Cascade:
             voices=self._synthesizer.capabilities.voices,
             context_tokens=self._model.capabilities.context_tokens,
             tools=self._model.capabilities.tools,
+            answers_drafts=(
+                self._model.capabilities.is_embedded and self._synthesizer.capabilities.is_embedded
+            ),
         )
 
     async def respond(self, request: ResponseRequest) -> AsyncIterator[ResponsePiece]:
@@ -142,6 +147,9 @@ class _Answer:
         self._splitter = ClauseSplitter()
         self.pieces: _Pieces = asyncio.Queue(PIECES_AHEAD)
         self._begun_at: float | None = None
+        self._unspoken = 0
+        self._synthesis_s = 0.0
+        self._heard_at: float | None = None
 
     async def make(self) -> None:
         """Write and speak the whole answer."""
@@ -179,15 +187,24 @@ class _Answer:
         # The transcript first: no sound comes before its words.
         await self.pieces.put(SpokenText(text, tokens))
         clauses = self._splitter.push(text)
-        now = asyncio.get_running_loop().time()
-        if self._begun_at is None:
-            self._begun_at = now
-        if not clauses and now - self._begun_at > FIRST_CLAUSE_PATIENCE_S:
+        if not clauses and self._is_waited_for():
             clauses = self._splitter.hurry()
         await self._queue_clauses(clauses)
 
+    def _is_waited_for(self) -> bool:
+        """Tell whether the listener is about to hear nothing because the model writes slowly."""
+        now = _now()
+        if self._begun_at is None:
+            self._begun_at = now
+        if self._unspoken:
+            return False
+        if self._heard_at is None:
+            return now - self._begun_at > FIRST_CLAUSE_PATIENCE_S
+        return now + self._synthesis_s + SPARE_S > self._heard_at
+
     async def _queue_clauses(self, clauses: list[str]) -> None:
         for clause in clauses:
+            self._unspoken += 1
             await self._clauses.put(clause)
 
     async def _speak(self) -> None:
@@ -196,6 +213,7 @@ class _Answer:
         while (clause := await self._clauses.get()) is not None:
             written = silent + clause
             silent = "" if await self._speak_clause(clause, written) else written
+            self._unspoken -= 1
 
     async def _speak_clause(self, clause: str, written: str) -> bool:
         """Speak one clause, labelled as written; return whether it made any sound."""
@@ -203,10 +221,13 @@ class _Answer:
         if not words:
             return False
         request = SynthesisRequest(words, self._request.voice)
+        began = _now()
         limiter = Limiter()
         label = written
         async with aclosing(_generator(self._synthesizer.synthesize(request))) as spoken:
             async for samples in spoken:
+                if label:
+                    self._synthesis_s = _now() - began
                 label = await self._emit(limiter.push(samples), label)
         label = await self._emit(limiter.flush(), label)
         return label != written
@@ -215,8 +236,13 @@ class _Answer:
         """Hand over the next samples; return the label of those that follow."""
         if not len(samples):
             return label
+        self._heard_at = max(_now(), self._heard_at or 0.0) + len(samples) / TTS_SAMPLE_RATE_HZ
         await self.pieces.put(SpokenAudio(to_pcm16(samples), clause=label))
         return ""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _generator(iterator: AsyncIterator[_T]) -> AsyncGenerator[_T, None]:

@@ -29,11 +29,13 @@ from antiphon.core.inputs import (
     JobFailed,
     ResponseProduced,
     SpeechScored,
+    TranscriptDrafted,
     TranscriptGrew,
     TranscriptSettled,
 )
 from antiphon.engines.responder import ResponseFinished, ResponsePiece, ResponseRequest
 from antiphon.engines.stt import (
+    DraftTranscript,
     FinalTranscript,
     PartialTranscript,
     Settle,
@@ -47,6 +49,8 @@ from antiphon.runtime.pipelines import Pipeline
 _logger = logging.getLogger(__name__)
 
 _FAULT = "The engine failed for a reason of its own. Try again; the server's log has the details."
+
+_BUSY = "The engine has other work to do. Try again."
 
 _Audio = asyncio.Queue["NDArray[np.float32] | Settle | None"]
 
@@ -72,9 +76,8 @@ class Jobs:
                 self._hand(command)
             case OpenTranscription():
                 self._open_transcription(command)
-            case StartResponse(job, request):
-                self._stop_preparing()
-                self._start(job, self._respond(job, request))
+            case StartResponse():
+                self._start_response(command)
             case PrepareResponse(request):
                 self._stop_preparing()
                 self._preparing = self._tasks.create_task(self._prepare(request))
@@ -128,6 +131,13 @@ class Jobs:
         options = TranscriptionOptions(command.language, command.prompt)
         self._start(command.job, self._transcribe(command.job, transcriber, options, queue))
 
+    def _start_response(self, command: StartResponse) -> None:
+        self._stop_preparing()
+        if command.is_idle_work and self._pipeline.answering.is_busy_beside(self):
+            self._inbox.put_at_once(JobFailed(command.job, "engine_overloaded", _BUSY))
+            return
+        self._start(command.job, self._respond(command.job, command.request))
+
     def _start(self, job: int, work: "Work") -> None:
         task = self._tasks.create_task(self._guard(job, work))
         self._running[job] = task
@@ -168,6 +178,8 @@ class Jobs:
                 match transcript:
                     case PartialTranscript(text):
                         yield TranscriptGrew(job, text)
+                    case DraftTranscript(text):
+                        yield TranscriptDrafted(job, text)
                     case FinalTranscript(text):
                         audio.unanswered -= 1
                         yield TranscriptSettled(job, text)
@@ -178,11 +190,12 @@ class Jobs:
 
     async def _respond(self, job: int, request: ResponseRequest) -> AsyncIterator[EngineResult]:
         piece: object = None
-        async with aclosing(cast("Any", self._pipeline.responder.respond(request))) as pieces:
-            async for piece in pieces:
-                if not isinstance(piece, ResponsePiece):
-                    raise _garbage("model", piece)
-                yield ResponseProduced(job, piece)
+        with self._pipeline.answering.by(self):
+            async with aclosing(cast("Any", self._pipeline.responder.respond(request))) as pieces:
+                async for piece in pieces:
+                    if not isinstance(piece, ResponsePiece):
+                        raise _garbage("model", piece)
+                    yield ResponseProduced(job, piece)
         if not isinstance(piece, ResponseFinished):
             raise _stopped("model")
 

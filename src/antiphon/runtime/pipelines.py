@@ -1,11 +1,36 @@
 """The engines behind one deployment, as the runner uses them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from antiphon.engines.responder import Responder
 from antiphon.engines.stt import Transcriber
 from antiphon.runtime.speech_scores import SpeechScores
+
+
+class Answering:
+    """Who is having a response made."""
+
+    def __init__(self) -> None:
+        self._making: Counter[int] = Counter()
+
+    @contextmanager
+    def by(self, session: object) -> Generator[None]:
+        """Count a response while it is made."""
+        key = id(session)
+        self._making[key] += 1
+        try:
+            yield
+        finally:
+            self._making[key] -= 1
+            if not self._making[key]:
+                del self._making[key]
+
+    def is_busy_beside(self, session: object) -> bool:
+        """Whether a response of any other session is being made."""
+        return any(key != id(session) for key in self._making)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +44,4 @@ class Pipeline:
     """What the responder hears with; None: it hears for itself."""
     transcription_models: Mapping[str, Transcriber]
     """Transcribers by the model or deployment name that a client asks for."""
+    answering: Answering = field(default_factory=Answering)
