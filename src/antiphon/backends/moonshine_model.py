@@ -88,7 +88,7 @@ class MoonshineModel:
         while following != _END and len(tokens) < most:
             tokens.append(following)
             following = decoding.write(following)
-        return Hypothesis(_unquoted(self._vocabulary.decode(tokens)), tuple(tokens))
+        return Hypothesis(unquoted(self._vocabulary.decode(tokens)), tuple(tokens))
 
 
 class _Decoding:
@@ -154,7 +154,7 @@ def _without_doubtful_silence(logits: NDArray[np.float32]) -> NDArray[np.float32
     return speaking
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
     """Drop the quotation marks in which the model puts all of what it hears, as books do."""
     said = text.strip()
     inner = said.strip(_QUOTATION_MARKS).strip()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from antiphon.backends import llama_chatml
 from antiphon.backends.llama_prompt import Room
 from antiphon.backends.llama_server import (
     Ended,
@@ -124,3 +125,41 @@ def test_a_conversation_that_the_guess_made_too_long_is_shortened_until_it_fits(
 def test_a_conversation_that_never_fits_is_an_error() -> None:
     with pytest.raises(EngineError, match="context_tokens"):
         run(Server(accepts_anything, room=1), LATE_SYSTEM)
+
+
+class ChatmlServer:
+    """A model with the ChatML template that counts characters as tokens."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._slot = ""
+
+    def ask(self, request, take) -> None:
+        prompt = request.get("prompt") or llama_chatml.written(request["messages"], ahead=False)
+        self.asked.append(prompt)
+        known = self._slot == prompt
+        self._slot = prompt
+        read = PromptRead(len(prompt) - 1 if known else 0, len(prompt))
+        events = (read, Written("Bye."), Ended("stop", 1, 0, 1))
+        all(map(take, events))
+
+
+HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi."}]
+
+
+def test_what_was_said_is_read_before_the_reply_is_opened() -> None:
+    server = ChatmlServer()
+    runner = ChatRunner(server)
+    probes = len(server.asked)
+    assert run(server, HELLO, runner) == "Bye."
+    said, opened = server.asked[probes:]
+    assert said.endswith("Hi.")
+    assert opened == llama_chatml.written(HELLO, ahead=False)
+
+
+def test_a_reply_given_up_while_the_words_are_read_is_not_opened() -> None:
+    server = ChatmlServer()
+    runner = ChatRunner(server)
+    probes = len(server.asked)
+    runner.run(Chat(HELLO, Room(10_000), {}), 0, lambda _: False)
+    assert len(server.asked) == probes + 1

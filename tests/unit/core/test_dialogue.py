@@ -239,14 +239,39 @@ def test_abandoning_ends_everything(talker: Talker) -> None:
 def test_a_guess_reads_what_is_being_said(talker: Talker) -> None:
     talker.dialogue.add_item(written("a", "one"), None)
     planned = talker.plan()
-    (prepared,) = talker.dialogue.guess(planned, "two", settled=False)
+    (prepared,) = talker.dialogue.guess(planned, "two", "stable")
     assert isinstance(prepared, PrepareResponse)
     assert [turn.text for turn in prepared.request.context] == ["one", "two"]  # type: ignore[union-attr]
-    assert talker.dialogue.guess(planned, "", settled=False) == []
-    assert talker.dialogue.guess(planned, "", settled=True) == []
-    assert read(talker.dialogue.guess(planned, "two", settled=True)) == ["one", "two"]
+    assert talker.dialogue.guess(planned, "", "stable") == []
+    assert talker.dialogue.guess(planned, "", "settled") == []
+    assert read(talker.dialogue.guess(planned, "two", "settled")) == ["one", "two"]
     talker.respond()
-    assert talker.dialogue.guess(planned, "three", settled=True) == []
+    assert talker.dialogue.guess(planned, "three", "settled") == []
+
+
+def test_a_draft_is_answered_where_answers_in_vain_cost_nothing() -> None:
+    talker = Talker(answers_drafts=True)
+    planned = talker.plan()
+    (ordered,) = talker.dialogue.guess(planned, "Is it two?", "draft")
+    assert isinstance(ordered, StartResponse)
+    assert ordered.is_idle_work
+    # The same words again change nothing, and what is stable of them is read already.
+    assert talker.dialogue.guess(planned, "Is it two?", "draft") == []
+    assert talker.dialogue.guess(planned, "Is it", "stable") == []
+    assert talker.dialogue.guess(planned, "Is it two?", "settled") == []
+
+
+def test_a_draft_that_needs_more_words_is_only_read() -> None:
+    talker = Talker(answers_drafts=True)
+    planned = talker.plan()
+    talker.dialogue.guess(planned, "Is it?", "draft")
+    cancelled, prepared = talker.dialogue.guess(planned, "Is it the?", "draft")
+    assert isinstance(cancelled, CancelJob)
+    assert isinstance(prepared, PrepareResponse)
+
+
+def test_a_draft_means_nothing_where_answers_cost_something(talker: Talker) -> None:
+    assert talker.dialogue.guess(talker.plan(), "Is it two?", "draft") == []
 
 
 def test_what_does_not_fit_is_neither_guessed_nor_prepared() -> None:
@@ -254,7 +279,7 @@ def test_what_does_not_fit_is_neither_guessed_nor_prepared() -> None:
     talker.dialogue.add_item(written("a", "x" * 400), None)
     planned = replace(talker.plan(), truncation="disabled")
     assert talker.dialogue.prepare(planned) == []
-    assert talker.dialogue.guess(planned, "two", settled=True) == []
+    assert talker.dialogue.guess(planned, "two", "settled") == []
     told = talker.follow(talker.dialogue.respond(planned, None, 1.0))
     (done,) = [each for each in told if isinstance(each, ResponseDone)]
     assert done.response.status_details.error.code == "context_length_exceeded"  # type: ignore[union-attr]

@@ -93,7 +93,7 @@ def test_a_text_of_a_pause_is_a_guess_and_at_the_end_the_whole() -> None:
     runs.open("i", wanted("whisper"))
     runs.feed("i", SOUND)
     runs.settle("i")
-    assert runs.settled(1, "All.") == [Guessed("All.", settled=True)]
+    assert runs.settled(1, "All.") == [Guessed("All.", "settled")]
     told = runs.end("i", 1200, 5.0)
     assert kinds(told) == [EndTranscription, Heard, Delta, Completed, Transcribed]
     assert runs.settled(1, "All.") == []
@@ -118,7 +118,7 @@ def test_the_end_is_asked_for_when_audio_came_after_the_pause() -> None:
     runs.open("i", None)
     runs.feed("i", SOUND)
     runs.settle("i")
-    assert runs.settled(1, "Half") == [Guessed("Half", settled=True)]
+    assert runs.settled(1, "Half") == [Guessed("Half", "settled")]
     runs.feed("i", SOUND)
     assert kinds(runs.end("i", 100, 5.0)) == [EndTranscription]
     assert runs.settled(1, "Whole") == [Heard("i", "Whole")]
@@ -136,7 +136,7 @@ def test_words_that_grow_are_prepared_for_and_told_where_they_stream() -> None:
     runs.open("i", wanted("streaming"))
     assert deltas(runs.grow(1, "One")) == ["One"]
     told = runs.grow(1, "One two")
-    assert told[0] == Guessed("One two", settled=False)
+    assert told[0] == Guessed("One two", "stable")
     assert deltas(told) == [" two"]
     assert deltas(runs.grow(1, "One two")) == []
     assert deltas(runs.grow(1, "Won")) == []
@@ -144,6 +144,28 @@ def test_words_that_grow_are_prepared_for_and_told_where_they_stream() -> None:
     assert kinds(runs.grow(1, "One two three")) == [Delta]
     told = runs.settled(1, "One two three four")
     assert deltas(told) == [" four"]
+
+
+def test_a_draft_is_a_guess_while_the_speaker_goes_on() -> None:
+    runs = transcriptions()
+    runs.open("i", wanted("streaming"))
+    runs.feed("i", SOUND)
+    # What may still change is not told to the client.
+    assert runs.draft(1, "Is it all?") == [Guessed("Is it all?", "draft")]
+    assert runs.draft(99, "Whose?") == []
+
+
+def test_a_draft_that_comes_after_the_whole_text_says_nothing_new() -> None:
+    runs = transcriptions()
+    runs.open("i", None)
+    runs.feed("i", SOUND)
+    runs.settle("i")
+    runs.settled(1, "It is all.")
+    assert runs.draft(1, "Is it all?") == []
+    runs.feed("i", SOUND)
+    assert runs.draft(1, "It is all. Or") == [Guessed("It is all. Or", "draft")]
+    runs.end("i", 100, 5.0)
+    assert runs.draft(1, "It is all. Or not.") == []
 
 
 def test_words_that_do_not_stream_are_told_at_the_end() -> None:

@@ -171,13 +171,27 @@ def test_no_clause_is_empty_or_too_long(text: str) -> None:
     assert all(len(clause) <= CLAUSE_CHARACTERS + 2 for clause in found[1:])
 
 
-def test_a_hurried_listener_gets_the_whole_words_of_the_first_clause() -> None:
+def test_a_hurried_listener_gets_whole_words_up_to_where_one_may_breathe() -> None:
     splitter = ClauseSplitter()
     assert splitter.push("The capital of Fra") == []
-    assert splitter.hurry() == ["The capital of"]
-    assert splitter.push("nce is Paris. Yes") == [" France is Paris."]
+    assert splitter.hurry() == ["The capital"]
+    assert splitter.push("nce is Paris. Yes") == [" of France is Paris."]
     assert splitter.hurry() == []
     assert splitter.flush() == [" Yes"]
+
+
+def test_later_clauses_can_be_hurried_too() -> None:
+    splitter = ClauseSplitter()
+    assert splitter.push("Certainly, I can. There are seven days in") == ["Certainly, I can."]
+    assert splitter.hurry() == [" There are seven days"]
+    assert splitter.push(" a week, mo") == []
+    assert splitter.hurry() == [" in a week,"]
+
+
+def test_words_that_lean_on_the_next_end_a_hurried_clause_where_there_is_no_other_place() -> None:
+    splitter = ClauseSplitter()
+    splitter.push("It would be the s")
+    assert splitter.hurry() == ["It would be the"]
 
 
 def test_a_beginning_that_is_too_short_is_not_hurried() -> None:

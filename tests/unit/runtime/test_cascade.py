@@ -182,6 +182,56 @@ def test_the_model_writes_on_while_the_first_clause_is_spoken() -> None:
     asyncio.run(talk())
 
 
+class SlowTime(asyncio.SelectorEventLoop):
+    """A loop whose clock a slow engine moves on."""
+
+    passed_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.passed_s
+
+
+class SlowModel(ScriptedLanguageModel):
+    """Take a tenth of a second for each word."""
+
+    async def generate(self, request: ChatRequest) -> AsyncIterator[TextDelta]:
+        loop = asyncio.get_running_loop()
+        async for piece in super().generate(request):
+            assert isinstance(loop, SlowTime)
+            loop.passed_s += 0.1
+            for _ in range(20):
+                # Whoever speaks has time to do so.
+                await asyncio.sleep(0)
+            yield piece
+
+
+LONG = "There are seven wonderful mornings in every single ordinary week of this entire long year"
+
+
+def test_a_slow_model_is_spoken_in_parts_without_silence_between_them() -> None:
+    async def listen() -> tuple[list[str], list[float]]:
+        words = [TextDelta(f"{word} ") for word in LONG.split(" ")]
+        slow = Cascade(SlowModel(answers=[words]), ToneSynthesizer())
+        silences: list[float] = []
+        clauses: list[str] = []
+        heard_until: float | None = None
+        async for piece in slow.respond(request()):
+            if not isinstance(piece, SpokenAudio):
+                continue
+            now = asyncio.get_running_loop().time()
+            silences.append(now - (heard_until or now))
+            heard_until = max(now, heard_until or now) + len(piece.pcm) / 48_000
+            if piece.clause:
+                clauses.append(piece.clause)
+        return clauses, silences
+
+    with asyncio.Runner(loop_factory=SlowTime) as runner:
+        clauses, silences = runner.run(listen())
+    assert len(clauses) > 2
+    assert "".join(clauses).strip() == LONG
+    assert max(silences) <= 0
+
+
 def test_speech_goes_on_while_the_model_waits() -> None:
     async def talk() -> None:
         async with aclosing(cascade("Of course I can, but", Hang()).respond(request())) as pieces:

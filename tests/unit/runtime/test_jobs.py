@@ -364,6 +364,35 @@ def test_only_the_latest_preparation_goes_on_and_a_response_ends_it() -> None:
     run(pipeline(responder), scenario)
 
 
+def test_idle_work_is_refused_while_another_session_is_answered() -> None:
+    responder = ScriptedResponder(lambda _: [Hang()])
+    shared = pipeline(responder)
+
+    async def scenario(jobs: Jobs, inbox: Inbox) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            other_inbox = Inbox()
+            other = Jobs(shared, other_inbox, tasks)
+            jobs.perform(StartResponse(1, REQUEST))
+            await until_quiet()
+            other.perform(StartResponse(1, REQUEST, is_idle_work=True))
+            failed = await other_inbox.take(0)
+            assert isinstance(failed, JobFailed)
+            assert failed.code == "engine_overloaded"
+            # The same session replaces its own idle work by the next.
+            jobs.perform(CancelJob(1))
+            jobs.perform(StartResponse(2, REQUEST, is_idle_work=True))
+            await until_quiet()
+            assert responder.runs.started == 2
+            jobs.cancel_all()
+            await until_quiet()
+            other.perform(StartResponse(2, REQUEST, is_idle_work=True))
+            await until_quiet()
+            assert responder.runs.started == 3
+            other.cancel_all()
+
+    run(shared, scenario)
+
+
 @pytest.mark.parametrize("fault", [EngineError("busy", "Later."), ValueError("secret")])
 def test_a_preparation_that_fails_is_nobodys_business(
     fault: Exception, caplog: pytest.LogCaptureFixture

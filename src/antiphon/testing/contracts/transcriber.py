@@ -15,6 +15,7 @@ from antiphon.engines.stt import (
     Settle,
     Transcriber,
     TranscriberCapabilities,
+    Transcript,
     TranscriptionOptions,
 )
 from antiphon.testing.contracts.engine import (
@@ -28,7 +29,6 @@ from antiphon.testing.contracts.engine import (
 from antiphon.testing.speech import silence, speech
 
 Piece = NDArray[np.float32] | Settle
-Transcript = PartialTranscript | FinalTranscript
 
 SETTLE = Settle()
 OPTIONS = TranscriptionOptions()
