@@ -34,7 +34,8 @@ from antiphon.core.inputs import (
     TranscriptGrew,
     TranscriptSettled,
 )
-from antiphon.core.session import Input, Output, Session
+from antiphon.core.routing import Input, Output
+from antiphon.core.session import Session
 from antiphon.engines.llm import TokenUsage
 from antiphon.engines.responder import (
     CallTurn,

@@ -21,7 +21,7 @@ from antiphon.runtime.speech_scores import SpeechScores
 from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber, ScriptedVad
 from antiphon.transports.base import DEFAULT_LIMITS, OutboxLimits
 from antiphon.web.application import create_application
-from antiphon.web.catalogue import Catalogue, Deployment
+from antiphon.web.catalogue import Asked, Catalogue, Deployment
 from antiphon.web.entrance import Entrance
 from antiphon.web.keyring import Keyring
 from antiphon.web.listener import Listener, bind
@@ -139,7 +139,7 @@ async def served(
     responder = responder or ScriptedResponder()
     catalogue = Catalogue([MODEL, "second"], ["whisper-1"])
     if is_open:
-        catalogue.open({name: deployment(name, responder) for name in catalogue.realtime})
+        catalogue.open({Asked(name): deployment(name, responder) for name in catalogue.realtime})
     lag = LoopLag()
     metrics = Metrics(lag)
     sessions = OpenSessions(limit, lag)

@@ -14,7 +14,7 @@ from antiphon.engines.vad import Vad
 from antiphon.runtime.cascade import Cascade
 from antiphon.runtime.pipelines import Answering, Pipeline
 from antiphon.runtime.speech_scores import SpeechScores
-from antiphon.web.catalogue import Deployment
+from antiphon.web.catalogue import Asked, Deployment
 
 _STREAMING_TRANSCRIPTION = frozenset({"gpt-realtime-whisper", "gpt-live-transcribe"})
 _BILLED_BY_DURATION = frozenset({"whisper-1"})
@@ -32,12 +32,12 @@ def title(plan: EnginePlan) -> str:
 
 def assemble(
     plans: Iterable[RealtimePlan], engines: Mapping[EnginePlan, object]
-) -> dict[str, Deployment]:
-    """Return the deployments of plans whose engines are loaded, by name."""
+) -> dict[Asked, Deployment]:
+    """Return the deployments of plans whose engines are loaded."""
     # Sessions of all deployments with the same VAD are scored together.
     speech: dict[EnginePlan, SpeechScores] = {}
     answering: dict[object, Answering] = {}
-    deployments: dict[str, Deployment] = {}
+    deployments: dict[Asked, Deployment] = {}
     for plan in plans:
         if plan.vad not in speech:
             speech[plan.vad] = SpeechScores(cast("Vad", engines[plan.vad]))
@@ -54,7 +54,7 @@ def assemble(
             },
             answering=answering.setdefault(plan.answer, Answering()),
         )
-        deployments[plan.name] = Deployment(_offer(plan, pipeline), pipeline)
+        deployments[Asked(plan.name)] = Deployment(_offer(plan, pipeline), pipeline)
     return deployments
 
 

@@ -20,7 +20,7 @@ from antiphon.app.deployments import assemble, create, title
 from antiphon.config import EnginePlan, Loaded, Problem, SettingsError
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.web.application import create_application
-from antiphon.web.catalogue import Catalogue, Deployment
+from antiphon.web.catalogue import Asked, Catalogue, Deployment
 from antiphon.web.entrance import Entrance
 from antiphon.web.keyring import Keyring
 from antiphon.web.pages import Pages
@@ -124,7 +124,7 @@ class Server:
             except NotImplementedError:  # Windows
                 signal.signal(name, lambda _number, _frame: loop.call_soon_threadsafe(heed))
 
-    async def _load(self, progress: Progress) -> dict[str, Deployment]:
+    async def _load(self, progress: Progress) -> dict[Asked, Deployment]:
         plans = config.engines(self._plans)
         needed = (weights.engine_artifacts(each.name, each.settings) for each in plans)
         artifacts = list(dict.fromkeys(itertools.chain.from_iterable(needed)))

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from msgspec import UNSET
 
 from antiphon.core import happenings, inputs
-from antiphon.core.commands import CloseConnection, Command
 from antiphon.core.configuration import (
     Circumstances,
     SessionOffer,
@@ -24,33 +23,23 @@ from antiphon.core.happenings import Told
 from antiphon.core.ids import Ids
 from antiphon.core.listening import Listening
 from antiphon.core.plan import ResponsePlan, plan
+from antiphon.core.routing import RoutedSession
 from antiphon.core.transcription import Transcriptions
 from antiphon.protocol import client_events as client
 from antiphon.protocol import errors
 from antiphon.protocol import server_events as server
 from antiphon.protocol.codec import decode_audio
-from antiphon.protocol.errors import ClientError
 from antiphon.protocol.items import FunctionCallOutputItem
 from antiphon.protocol.response import ResponseParameters
 from antiphon.protocol.session import RealtimeSession
 
-Input = client.ClientEvent | inputs.ShellInput
-Output = server.ServerEvent | Command
 
-_GOING_AWAY = 1001
-_NORMAL = 1000
-
-
-class Session:
+class Session(RoutedSession):
     """One realtime connection's state."""
 
     __slots__ = (
-        "_closing",
         "_dialogue",
-        "_draining",
-        "_ids",
         "_listening",
-        "_now",
         "_offer",
         "_session",
         "_turn_waits",
@@ -60,17 +49,14 @@ class Session:
         """Open a session at ``now``, in seconds of Unix time."""
         session_id = ids.session()
         jobs = count(1)
+        super().__init__(ids, now)
         self._offer = offer
-        self._ids = ids
-        self._now = now
         self._session = initial_session(offer, session_id, now)
         self._dialogue = Dialogue(offer, ids, jobs, session_id)
         self._listening = Listening(
             self._session.audio.input, Transcriptions(offer, ids, jobs), ids, jobs
         )
         self._turn_waits = False
-        self._draining = False
-        self._closing = False
 
     @property
     def id(self) -> str:
@@ -93,33 +79,6 @@ class Session:
         )
         return min(moment for moment in deadlines if moment is not None)
 
-    def handle(self, received: Input, now: float) -> list[Output]:
-        """Take one input at ``now`` (Unix time, never decreasing) and return what follows."""
-        self._now = max(self._now, now)
-        if self._closing:
-            return []
-        try:
-            told = self._expand(self._route(received))
-        except ClientError as mistake:
-            event_id = getattr(received, "event_id", None)
-            return [self._error(mistake.answering(event_id))]
-        return told + self._expand(self._catch_up())
-
-    def _route(self, received: Input) -> Iterable[Told]:
-        told: Iterable[Told] = self._ROUTES[type(received)](self, received)
-        return told
-
-    def _expand(self, told: Iterable[Told]) -> list[Output]:
-        """Replace each happening by what follows from it, in its place."""
-        outputs: list[Output] = []
-        for each in told:
-            follow = self._CONSEQUENCES.get(type(each))
-            if follow is None:
-                outputs.append(each)  # type: ignore[arg-type]
-            else:
-                outputs += self._expand(follow(self, each))
-        return outputs
-
     # The connection
 
     def _connect(self, _: inputs.Connected) -> Iterable[Told]:
@@ -128,38 +87,15 @@ class Session:
             *self._prepare(),
         ]
 
-    def _disconnect(self, _: inputs.Disconnected) -> Iterable[Told]:
-        return self._close()
-
-    def _refuse(self, mistake: inputs.ClientMistake) -> Iterable[Told]:
-        return [
-            self._error(
-                ClientError(
-                    mistake.code, mistake.message, mistake.param, mistake.event_id, mistake.type
-                )
-            )
-        ]
-
     def _pass_time(self, _: inputs.DeadlineReached) -> Iterable[Told]:
         if self._now >= self._session.expires_at:
-            expired = errors.session_expired(round(self._offer.max_session_s / 60))
-            # Observed: an error event, then a close frame with the same words (case 81).
-            hang_up = CloseConnection(_GOING_AWAY, expired.message)
-            return [self._error(expired), *self._close(), hang_up]
+            return self._expire(self._offer.max_session_s)
         return [
             *self._listening.transcriptions.expire(self._now),
             *self._dialogue.responses.expire(self._now),
         ]
 
-    def _drain(self, _: inputs.Draining) -> Iterable[Told]:
-        self._draining = True
-        return []
-
-    def _leave(self, _: client.SessionClose) -> Iterable[Told]:
-        return [*self._close(), CloseConnection(_NORMAL, "session.close")]
-
-    def _close(self) -> list[Told]:
-        self._closing = True
+    def _drop_work(self) -> Iterable[Told]:
         return [*self._listening.transcriptions.drop_all(), *self._dialogue.abandon(self._now)]
 
     def _catch_up(self) -> list[Told]:
@@ -170,7 +106,7 @@ class Session:
         if self._turn_waits and not self._listening.is_speech:
             return self._respond_to_turn()
         if self._draining and responses.is_idle:
-            return [*self._close(), CloseConnection(_GOING_AWAY, "The server is shutting down.")]
+            return self._shut_down()
         return []
 
     # Configuration
@@ -329,15 +265,10 @@ class Session:
     def _has_spoken(self) -> bool:
         return self._dialogue.has_spoken or self._dialogue.responses.have_sound
 
-    def _error(self, error: ClientError) -> server.Error:
-        return server.Error(event_id=self._ids.event(), error=server.ErrorBody.of(error))
-
     _ROUTES: ClassVar[dict[type, Any]] = {
+        **RoutedSession.SHARED_ROUTES,
         inputs.Connected: _connect,
-        inputs.Disconnected: _disconnect,
-        inputs.ClientMistake: _refuse,
         inputs.DeadlineReached: _pass_time,
-        inputs.Draining: _drain,
         inputs.SpeechScored: _score,
         inputs.TranscriptGrew: _grow,
         inputs.TranscriptDrafted: _draft,
@@ -345,7 +276,6 @@ class Session:
         inputs.ResponseProduced: _produce,
         inputs.JobFailed: _fail,
         client.SessionUpdate: _update,
-        client.SessionClose: _leave,
         client.InputAudioBufferAppend: _append,
         client.InputAudioBufferCommit: _commit,
         client.InputAudioBufferClear: _clear,

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from antiphon.core.session import Input
+from antiphon.core.routing import Input
 
 MAX_WAITING = 256
 """Client events and engine results that may wait; whoever brings more waits itself."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.core.commands import CloseConnection, RecordAudio
-from antiphon.core.configuration import SessionOffer
 from antiphon.core.ids import Ids
 from antiphon.core.inputs import Connected, DeadlineReached, Disconnected, Draining
+from antiphon.core.kinds import Offer, open_session
 from antiphon.core.output_audio import AudioLedger
-from antiphon.core.session import Input, Output, Session
+from antiphon.core.routing import Input, Output, RoutedSession
 from antiphon.protocol.server_events import ServerEvent
 from antiphon.protocol.wire import Wire
 from antiphon.runtime.connection import Connection, ConnectionLost
@@ -42,11 +42,11 @@ class Surroundings:
 
 
 async def run_session(
-    connection: Connection, offer: SessionOffer, pipeline: Pipeline, around: Surroundings
+    connection: Connection, offer: Offer, pipeline: Pipeline, around: Surroundings
 ) -> None:
     """Serve a client from its `session.created` until it leaves or the server hangs up."""
     seed, opened_at = secrets.token_bytes(_SEED_BYTES), around.clock()
-    session = Session(offer, Ids(seed), opened_at)
+    session = open_session(offer, Ids(seed), opened_at)
     trace = None
     if around.traces is not None:
         try:
@@ -65,7 +65,11 @@ class Runner:
     """The task that owns a session and is the only caller of its core."""
 
     def __init__(
-        self, connection: Connection, session: Session, around: Surroundings, trace: Trace | None
+        self,
+        connection: Connection,
+        session: RoutedSession,
+        around: Surroundings,
+        trace: Trace | None,
     ) -> None:
         self._connection = connection
         self._session = session

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.core import inputs
-from antiphon.core.configuration import SessionOffer
 from antiphon.core.ids import Ids
-from antiphon.core.session import Input, Output, Session
+from antiphon.core.kinds import OFFERS, Offer, open_session
+from antiphon.core.routing import Input, Output
 from antiphon.engines import responder
 from antiphon.protocol import codec
 from antiphon.protocol.shapes import is_array, is_object
@@ -61,7 +61,7 @@ class Trace:
 
     @classmethod
     def begin(
-        cls, folder: Path, session_id: str, offer: SessionOffer, seed: bytes, opened_at: float
+        cls, folder: Path, session_id: str, offer: Offer, seed: bytes, opened_at: float
     ) -> "Trace":
         """Create the file of a session, readable by its owner alone."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -108,8 +108,9 @@ def replay(path: Path) -> Iterator[Difference]:
         head = msgspec.json.decode(file.readline())
         if head.get("antiphon_trace") != VERSION:
             raise ValueError(f"{path.name} is no trace of version {VERSION}. Record it again.")
-        offer = msgspec.convert(head["offer"], SessionOffer)
-        session = Session(offer, Ids(bytes.fromhex(head["seed"])), head["opened_at"])
+        kind, held = _split(head["offer"])
+        offer = msgspec.convert(held, OFFERS[kind])
+        session = open_session(offer, Ids(bytes.fromhex(head["seed"])), head["opened_at"])
         for number, text in enumerate(file, start=2):
             line = msgspec.json.decode(text)
             outputs = [plain(o) for o in session.handle(_to_input(line["in"]), line["at"])]

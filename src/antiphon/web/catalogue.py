@@ -2,16 +2,29 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from antiphon.core.configuration import SessionOffer
+from antiphon.core.kinds import Offer
 from antiphon.runtime.pipelines import Pipeline
+
+Kind = Literal["realtime"]
+"""The kinds of session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a connection asks for by its address."""
+
+    model: str
+    """The name of a deployment."""
+    kind: Kind = "realtime"
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A model name that clients connect to, with its engines loaded."""
+    """What clients connect to, with its engines loaded; its offer decides the kind of session."""
 
-    offer: SessionOffer
+    offer: Offer
     pipeline: Pipeline
 
 
@@ -23,7 +36,7 @@ class Catalogue:
         """Names that can be connected to."""
         self.transcription = tuple(transcription)
         """Names that a session may ask for as input transcription."""
-        self._deployments: Mapping[str, Deployment] | None = None
+        self._deployments: Mapping[Asked, Deployment] | None = None
         self._loading: dict[str, None] = {}
 
     @property
@@ -44,11 +57,11 @@ class Catalogue:
         """Note that something has been loaded."""
         self._loading.pop(what, None)
 
-    def open(self, deployments: Mapping[str, Deployment]) -> None:
+    def open(self, deployments: Mapping[Asked, Deployment]) -> None:
         """Let sessions begin."""
         self._loading.clear()
         self._deployments = dict(deployments)
 
-    def deployment(self, model: str) -> Deployment | None:
+    def deployment(self, asked: Asked) -> Deployment | None:
         """Return a deployment that is ready."""
-        return (self._deployments or {}).get(model)
+        return (self._deployments or {}).get(asked)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from antiphon.web import refusals
-from antiphon.web.catalogue import Catalogue
+from antiphon.web.catalogue import Asked, Catalogue
 from antiphon.web.keyring import Keyring, offered_subprotocols, presented_keys
 from antiphon.web.refusals import Refusal, family_of
 
@@ -57,7 +57,7 @@ class Entrance:
         return None
 
     def _check_model(self, request: HTTPConnection) -> Refusal | None:
-        model, models = asked_model(request), self.catalogue.realtime
+        model, models = asked(request).model, self.catalogue.realtime
         if not model:
             return refusals.missing_model(models)
         if model in models:
@@ -70,11 +70,11 @@ class Entrance:
         return None if self.catalogue.is_open else refusals.still_loading(self.catalogue.loading)
 
 
-def asked_model(request: HTTPConnection) -> str:
-    """Return the model that a request names, or nothing."""
+def asked(request: HTTPConnection) -> Asked:
+    """Return what a request's address asks for."""
     query = request.query_params
     # Observed: some Azure clients say `deployment` on the GA address too.
-    return query.get("model") or query.get("deployment") or ""
+    return Asked(query.get("model") or query.get("deployment") or "")
 
 
 def chosen_subprotocol(request: HTTPConnection) -> str | None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import cast
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from antiphon.core.ids import Ids
+from antiphon.protocol.dialects import Dialect
 from antiphon.protocol.dialects.ga import Ga
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.server_events import Error, ErrorBody
@@ -19,14 +21,17 @@ from antiphon.runtime.metrics import MeteredConnection, Metrics
 from antiphon.runtime.runner import Surroundings, run_session
 from antiphon.transports.base import DEFAULT_LIMITS, OutboxLimits
 from antiphon.transports.websocket import WebSocketConnection
-from antiphon.web.catalogue import Catalogue, Deployment
-from antiphon.web.entrance import Entrance, asked_model, chosen_subprotocol
+from antiphon.web.catalogue import Asked, Catalogue, Deployment, Kind
+from antiphon.web.entrance import Entrance, asked, chosen_subprotocol
 from antiphon.web.refusals import INVALID_REQUEST_CLOSE, Refusal, family_of
 from antiphon.web.sessions import OpenSessions
 
 _logger = logging.getLogger(__name__)
 
 _FAULT = (1011, "The server had an error. Connect again.")
+
+_DIALECTS: Mapping[Kind, Callable[[], Dialect]] = {"realtime": Ga}
+"""The words that are spoken in each kind of session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +50,27 @@ class RealtimeDoor:
     async def enter(self, socket: WebSocket) -> None:
         """Serve one connection from its handshake to its end."""
         refusal = self.entrance.check_session(socket) or self.sessions.find_room()
-        deployment = self.catalogue.deployment(asked_model(socket))
+        wanted = asked(socket)
+        deployment = self.catalogue.deployment(wanted)
         if refusal is None and deployment is not None:
-            await self._open(socket, deployment)
+            await self._open(socket, wanted, deployment)
         elif refusal is not None:
             self.metrics.refusals.labels(refusal.code).inc()
             await refuse(socket, refusal)
 
-    async def _open(self, socket: WebSocket, deployment: Deployment) -> None:
+    async def _open(self, socket: WebSocket, wanted: Asked, deployment: Deployment) -> None:
         # Room is taken before anything is awaited, so that a rush cannot exceed the limit.
-        connection = WebSocketConnection(socket, Ga(), self.outbox)
+        connection = WebSocketConnection(socket, _DIALECTS[wanted.kind](), self.outbox)
         with self.sessions.hold(connection):
             await socket.accept(chosen_subprotocol(socket))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(connection.write())
-                await self._converse(socket, connection, deployment)
+                name = wanted.model or wanted.kind
+                await self._converse(socket, connection, deployment, name)
 
     async def _converse(
-        self, socket: WebSocket, connection: WebSocketConnection, deployment: Deployment
+        self, socket: WebSocket, connection: WebSocketConnection, deployment: Deployment, model: str
     ) -> None:
-        model = deployment.offer.model
         metered = MeteredConnection(connection, self.metrics, model, time.monotonic)
         around = Surroundings(
             time.time, self.sessions.stopping, self.traces, self.metrics.record_audio

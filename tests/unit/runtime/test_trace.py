@@ -23,7 +23,8 @@ from antiphon.core.inputs import (
     TranscriptGrew,
     TranscriptSettled,
 )
-from antiphon.core.session import Input, Session
+from antiphon.core.routing import Input
+from antiphon.core.session import Session
 from antiphon.engines.llm import TokenUsage
 from antiphon.engines.responder import (
     FunctionCallArguments,

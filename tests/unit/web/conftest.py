@@ -18,7 +18,7 @@ from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.speech_scores import SpeechScores
 from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber, ScriptedVad
 from antiphon.web.application import create_application
-from antiphon.web.catalogue import Catalogue, Deployment
+from antiphon.web.catalogue import Asked, Catalogue, Deployment
 from antiphon.web.entrance import Entrance
 from antiphon.web.keyring import Keyring
 from antiphon.web.pages import Pages
@@ -104,7 +104,7 @@ def build(*keys: str) -> Site:
     catalogue = Catalogue(["gpt-realtime", "mine"], ["whisper-1"])
     pipeline = Pipeline(SpeechScores(ScriptedVad()), ScriptedResponder(), ScriptedTranscriber(), {})
     offers = {name: SessionOffer(name, None) for name in catalogue.realtime}
-    catalogue.open({name: Deployment(offer, pipeline) for name, offer in offers.items()})
+    catalogue.open({Asked(name): Deployment(offer, pipeline) for name, offer in offers.items()})
     lag = LoopLag()
     metrics = Metrics(lag)
     sessions = OpenSessions(10, lag)
