@@ -64,6 +64,28 @@ class ScriptedVad:
         return scores
 
 
+class ScriptedTurnPredictor:
+    """Give prepared probabilities, one after the other, over and over."""
+
+    def __init__(
+        self, probabilities: Sequence[float] = (0.9,), *, before: Sequence[Obstacle] = ()
+    ) -> None:
+        self.heard: list[NDArray[np.float32]] = []
+        self.runs = Runs()
+        self._probabilities = probabilities
+        self._before = before
+
+    async def predict(self, samples: NDArray[np.float32]) -> float:
+        """Return the next probability."""
+        probability = self._probabilities[len(self.heard) % len(self._probabilities)]
+        self.heard.append(samples)
+        with self.runs.count():
+            for obstacle in self._before:
+                await meet(obstacle)
+            await give_way()
+            return probability
+
+
 class ScriptedTranscriber:
     """Hear prepared texts.
 

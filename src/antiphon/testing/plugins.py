@@ -12,6 +12,7 @@ from antiphon.testing.engines import (
     ScriptedLanguageModel,
     ScriptedResponder,
     ScriptedTranscriber,
+    ScriptedTurnPredictor,
     ScriptedVad,
     ToneSynthesizer,
 )
@@ -21,6 +22,12 @@ def create_vad(settings: Mapping[str, object]) -> ScriptedVad:
     """Create a VAD; setting: `probabilities`, a list of numbers."""
     _refuse_unknown(settings, "probabilities")
     return ScriptedVad(cast("list[float] | None", settings.get("probabilities")))
+
+
+def create_turn_predictor(settings: Mapping[str, object]) -> ScriptedTurnPredictor:
+    """Create a turn predictor; setting: `probabilities`, a list of numbers."""
+    _refuse_unknown(settings, "probabilities")
+    return ScriptedTurnPredictor(cast("list[float]", settings.get("probabilities", [0.9])))
 
 
 def create_transcriber(settings: Mapping[str, object]) -> ScriptedTranscriber:

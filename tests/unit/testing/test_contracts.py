@@ -8,6 +8,7 @@ from antiphon.engines.llm import LanguageModel
 from antiphon.engines.responder import Responder
 from antiphon.engines.stt import Transcriber
 from antiphon.engines.tts import Synthesizer
+from antiphon.engines.turn import TurnPredictor
 from antiphon.engines.vad import Vad
 from antiphon.protocol.errors import EngineError
 from antiphon.testing.contracts import (
@@ -15,12 +16,14 @@ from antiphon.testing.contracts import (
     ResponderContract,
     SynthesizerContract,
     TranscriberContract,
+    TurnPredictorContract,
     VadContract,
 )
 from antiphon.testing.engines import (
     ScriptedLanguageModel,
     ScriptedResponder,
     ScriptedTranscriber,
+    ScriptedTurnPredictor,
     ScriptedVad,
     ToneSynthesizer,
 )
@@ -36,6 +39,16 @@ class TestScriptedTranscriber(TranscriberContract):
     @pytest.fixture
     def failing_engine(self) -> Transcriber:
         return ScriptedTranscriber(before_final=[FAILURE])
+
+
+class TestScriptedTurnPredictor(TurnPredictorContract):
+    @pytest.fixture
+    def engine(self) -> TurnPredictor:
+        return ScriptedTurnPredictor([0.3])
+
+    @pytest.fixture
+    def failing_engine(self) -> TurnPredictor:
+        return ScriptedTurnPredictor(before=[FAILURE])
 
 
 class TestScriptedLanguageModel(LanguageModelContract):

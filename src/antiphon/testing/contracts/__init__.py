@@ -17,7 +17,15 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"antiphon.testing.contracts.{kind}"
-        for kind in ("engine", "language_model", "responder", "synthesizer", "transcriber", "vad")
+        for kind in (
+            "engine",
+            "language_model",
+            "responder",
+            "synthesizer",
+            "transcriber",
+            "turn_predictor",
+            "vad",
+        )
     )
 )
 
@@ -25,6 +33,7 @@ from antiphon.testing.contracts.language_model import LanguageModelContract  # n
 from antiphon.testing.contracts.responder import ResponderContract  # noqa: E402
 from antiphon.testing.contracts.synthesizer import SynthesizerContract  # noqa: E402
 from antiphon.testing.contracts.transcriber import TranscriberContract  # noqa: E402
+from antiphon.testing.contracts.turn_predictor import TurnPredictorContract  # noqa: E402
 from antiphon.testing.contracts.vad import VadContract  # noqa: E402
 
 __all__ = [
@@ -32,5 +41,6 @@ __all__ = [
     "ResponderContract",
     "SynthesizerContract",
     "TranscriberContract",
+    "TurnPredictorContract",
     "VadContract",
 ]
