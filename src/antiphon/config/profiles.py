@@ -181,7 +181,7 @@ def _realtime(
             if deployment.silence_duration_ms is None
             else deployment.silence_duration_ms
         ),
-        session_minutes=minutes,
+        session_minutes=deployment.session_minutes or minutes,
     )
 
 

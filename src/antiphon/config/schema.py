@@ -17,6 +17,7 @@ Stage = Literal["vad", "stt", "llm", "tts", "responder"]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Name = Annotated[str, Meta(min_length=1)]
 Milliseconds = Annotated[int, Meta(ge=0, le=10_000)]
+Minutes = Annotated[int, Meta(ge=1, le=1440)]
 Key = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
 
 ENGINE_KINDS: Mapping[Stage, EngineKind] = {
@@ -58,9 +59,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
             "while the server lags."
         ),
     ] = "auto"
-    session_minutes: Annotated[
-        int, Meta(ge=1, le=1440, description="How long a session may last.")
-    ] = 60
+    session_minutes: Annotated[Minutes, Meta(description="How long a session may last.")] = 60
     drain_seconds: Annotated[
         float,
         Meta(ge=0, le=3600, description="How long running responses may go on at shutdown."),
@@ -115,6 +114,10 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
     silence_duration_ms: Annotated[
         Milliseconds | None,
         Meta(description="Silence that ends a turn in a session that sets nothing."),
+    ] = None
+    session_minutes: Annotated[
+        Minutes | None,
+        Meta(description="How long its sessions may last; unset: `session_minutes` of `[server]`."),
     ] = None
 
 

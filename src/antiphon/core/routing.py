@@ -104,7 +104,7 @@ class RoutedSession(ABC):
         return [*self._close(), CloseConnection(_NORMAL, "session.close")]
 
     def _expire(self, max_session_s: float) -> list[Told]:
-        expired = errors.session_expired(round(max_session_s / 60))
+        expired = errors.session_expired(max_session_s)
         # Observed: an error event, then a close frame with the same words (case 81).
         hang_up = CloseConnection(_GOING_AWAY, expired.message)
         return [self._error(expired), *self._close(), hang_up]

@@ -240,11 +240,14 @@ def cannot_update_voice(param: str = "session.audio.output.voice") -> ClientErro
     )
 
 
-def session_expired(minutes: int) -> ClientError:
+def session_expired(lasted_s: float) -> ClientError:
     """Tell that the session has reached its maximum duration."""
+    minutes, seconds = divmod(round(lasted_s), 60)
+    number, unit = (minutes, "minute") if seconds == 0 else (round(lasted_s), "second")
+    duration = f"{number} {unit}{'' if number == 1 else 's'}"
     return ClientError(
         "session_expired",
-        f"Your session hit the maximum duration of {minutes} minutes. Connect again to go on.",
+        f"Your session hit the maximum duration of {duration}. Connect again to go on.",
     )
 
 

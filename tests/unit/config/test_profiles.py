@@ -90,3 +90,8 @@ def test_what_a_deployment_sets_is_kept() -> None:
     settings = Settings(server=ServerSettings(session_minutes=5), deployments={"x": deployment})
     (only,) = plan(settings)
     assert (only.voice, only.silence_duration_ms, only.session_minutes) == ("ash", 0, 5)
+
+
+def test_a_deployment_may_have_a_session_length_of_its_own() -> None:
+    deployments = {"brief": DeploymentSettings(session_minutes=2), "usual": DeploymentSettings()}
+    assert [each.session_minutes for each in plan(Settings(deployments=deployments))] == [2, 60]

@@ -131,10 +131,28 @@ DOCUMENTED: list[tuple[ClientError, str | None, str | None, str]] = [
         "Tool call ID 'call_X' not found in conversation.",
     ),
     (
-        errors.session_expired(60),
+        errors.session_expired(3600),
         "session_expired",
         None,
         "Your session hit the maximum duration of 60 minutes.",
+    ),
+    (
+        errors.session_expired(60),
+        "session_expired",
+        None,
+        "Your session hit the maximum duration of 1 minute.",
+    ),
+    (
+        errors.session_expired(7.0),
+        "session_expired",
+        None,
+        "Your session hit the maximum duration of 7 seconds.",
+    ),
+    (
+        errors.session_expired(90),
+        "session_expired",
+        None,
+        "Your session hit the maximum duration of 90 seconds.",
     ),
     (
         errors.server_fault(),
