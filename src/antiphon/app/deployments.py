@@ -1,6 +1,8 @@
 """Engines become deployments: what each offers to its sessions, and what they share."""
 
+import inspect
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import cast
 
 from antiphon.config import EnginePlan, Problem, RealtimePlan, SettingsError
@@ -23,6 +25,19 @@ _BILLED_BY_DURATION = frozenset({"whisper-1"})
 def create(plan: EnginePlan) -> object:
     """Create an engine. Takes seconds for one that loads weights; raises `EngineError`."""
     return plugins.load(plan.kind, plan.name)(plan.settings)
+
+
+async def close_engines(engines: Iterable[object]) -> None:
+    """Let every engine that has a `close`, plain or to be awaited, give back what it holds."""
+    async with AsyncExitStack() as closing:
+        for engine in engines:
+            closing.push_async_callback(_close, engine)
+
+
+async def _close(engine: object) -> None:
+    ended = engine.close() if hasattr(engine, "close") else None
+    if inspect.isawaitable(ended):
+        await ended
 
 
 def title(plan: EnginePlan) -> str:

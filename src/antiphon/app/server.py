@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from antiphon import config, weights
 from antiphon.app.addresses import Addresses, Sockets
-from antiphon.app.deployments import assemble, create, title
+from antiphon.app.deployments import assemble, close_engines, create, title
 from antiphon.config import EnginePlan, Loaded, Problem, SettingsError
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.web.application import create_application
@@ -55,6 +55,7 @@ class Server:
         _prepare_traces(loaded)
         self._sockets = Sockets.bind(loaded)
         self._stop = asyncio.Event()
+        self._engines: dict[EnginePlan, object] = {}
 
     def run(self, on_ready: Callable[[Addresses], None], progress: Progress) -> None:
         """Load the engines, call back when sessions can begin, and serve until a signal comes.
@@ -90,6 +91,7 @@ class Server:
             self._lag.stop()
             for listener in listeners:
                 await listener.close()
+            await close_engines(self._engines.values())
 
     def _application(self) -> Starlette:
         entrance = Entrance(Keyring(self._keys), self._catalogue)
@@ -133,17 +135,16 @@ class Server:
         await _in_thread(lambda: _bring_weights(artifacts, self._settings.server, progress))
         for name in artifacts:
             self._catalogue.finish(f"weights of {name}")
-        engines: dict[EnginePlan, object] = {}
 
         async def load(plan: EnginePlan) -> None:
             start = time.monotonic()
-            engines[plan] = await _in_thread(lambda: create(plan))
+            self._engines[plan] = await _in_thread(lambda: create(plan))
             self._catalogue.finish(title(plan))
             seconds = round(time.monotonic() - start, 2)
             _logger.info("engine_loaded", extra={"engine": title(plan), "s": seconds})
 
         await asyncio.gather(*(load(plan) for plan in plans))
-        return assemble(self._plans, engines)
+        return assemble(self._plans, self._engines)
 
 
 def _prepare_traces(loaded: Loaded) -> None:
