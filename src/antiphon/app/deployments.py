@@ -1,7 +1,7 @@
 """Engines become deployments: what each offers to its sessions, and what they share."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import cast
 
@@ -35,8 +35,8 @@ async def close_engines(engines: Iterable[object]) -> None:
 
 
 async def _close(engine: object) -> None:
-    ended = engine.close() if hasattr(engine, "close") else None
-    if inspect.isawaitable(ended):
+    ending = cast("Callable[[], Awaitable[None] | None] | None", getattr(engine, "close", None))
+    if ending is not None and inspect.isawaitable(ended := ending()):
         await ended
 
 
