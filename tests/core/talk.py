@@ -22,7 +22,7 @@ from antiphon.core.commands import (
     SettleTranscription,
     StartResponse,
 )
-from antiphon.core.configuration import SessionOffer, TranscriptionOffer
+from antiphon.core.configuration import SessionOffer
 from antiphon.core.ids import Ids
 from antiphon.core.inputs import (
     ClientMistake,
@@ -34,8 +34,9 @@ from antiphon.core.inputs import (
     TranscriptGrew,
     TranscriptSettled,
 )
+from antiphon.core.kinds import open_session
 from antiphon.core.routing import Input, Output
-from antiphon.core.session import Session
+from antiphon.core.transcription_offer import TranscriptionOffer
 from antiphon.engines.llm import TokenUsage
 from antiphon.engines.responder import (
     CallTurn,
@@ -172,7 +173,8 @@ def pcm(ms: int, level: int = LOUD) -> bytes:
 class Talk:
     """Drives one session and keeps what it said."""
 
-    offer: SessionOffer = field(default_factory=offer)
+    offer: Any = field(default_factory=offer)
+    """Of whichever kind of session."""
     now: float = START
     events: list[Event] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
@@ -185,7 +187,7 @@ class Talk:
     seed: bytes = b"talk"
 
     def __post_init__(self) -> None:
-        self.session = Session(self.offer, Ids(self.seed), self.now)
+        self.session: Any = open_session(self.offer, Ids(self.seed), self.now)
         self._read = 0
         self.give(Connected())
 

@@ -14,7 +14,8 @@ import pytest
 import websockets
 from starlette.types import Receive, Scope, Send
 
-from antiphon.core.configuration import SessionOffer, TranscriptionOffer
+from antiphon.core.configuration import SessionOffer
+from antiphon.core.transcription_offer import TranscriptionOffer
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.speech_scores import SpeechScores

@@ -3,10 +3,12 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import cast
 
 from antiphon.config import EnginePlan, Problem, RealtimePlan, SettingsError
-from antiphon.core.configuration import SessionOffer, TranscriptionOffer
+from antiphon.core.configuration import SessionOffer
+from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
 from antiphon.engines import plugins
 from antiphon.engines.llm import LanguageModel
 from antiphon.engines.responder import Responder, ResponderCapabilities
@@ -70,7 +72,20 @@ def assemble(
             answering=answering.setdefault(plan.answer, Answering()),
         )
         deployments[Asked(plan.name)] = Deployment(_offer(plan, pipeline), pipeline)
-    return deployments
+    # A session that only transcribes names no deployment: it listens as the first one does.
+    first = next(iter(deployments.values()))
+    return {**deployments, Asked("", "transcription"): _transcribing(first)}
+
+
+def _transcribing(deployment: Deployment) -> Deployment:
+    """Return what only transcribes with the engines of a deployment."""
+    offer = cast("SessionOffer", deployment.offer)
+    models = {
+        name: replace(model, shares_hearing=False)
+        for name, model in offer.transcription_models.items()
+    }
+    transcribing = TranscriptionSessionOffer(models, max_session_s=offer.max_session_s)
+    return Deployment(transcribing, deployment.pipeline)
 
 
 def _responder(plan: RealtimePlan, engines: Mapping[EnginePlan, object]) -> Responder:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, structs
 
+from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
 from antiphon.protocol import errors
 from antiphon.protocol.session import (
     Audio,
@@ -39,20 +40,6 @@ DEFAULT_INSTRUCTIONS = (
     "more. Use only English unless the user asks for another language. If you did not understand, "
     "say so and ask. Do not mention these rules."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TranscriptionOffer:
-    """What one transcription model can do for a session."""
-
-    languages: frozenset[str] | None = None
-    """ISO-639-1 codes; None: whichever."""
-    prompts: bool = False
-    shares_hearing: bool = False
-    """Whether the same engine already hears for the responder, so that one run serves both."""
-    streams: bool = False
-    """Whether deltas come while the user speaks."""
-    bills: Literal["duration", "tokens"] = "tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +193,20 @@ def _hear_and_speak(
     current: Audio, patch: AudioPatch, offer: SessionOffer, around: Circumstances
 ) -> Audio:
     if patch.input is not UNSET:
-        current = structs.replace(current, input=_listen(current.input, patch.input, offer, around))
+        current = structs.replace(current, input=listen(current.input, patch.input, offer, around))
     if patch.output is not UNSET:
         output = _speak(current.output, patch.output, offer, around)
         current = structs.replace(current, output=output)
     return current
 
 
-def _listen(
-    current: AudioInput, patch: AudioInputPatch, offer: SessionOffer, around: Circumstances
+def listen(
+    current: AudioInput,
+    patch: AudioInputPatch,
+    offer: SessionOffer | TranscriptionSessionOffer,
+    around: Circumstances,
 ) -> AudioInput:
+    """Return how a session listens, changed by a patch; raise `ClientError` if refused."""
     path = "session.audio.input"
     if patch.format is not UNSET and patch.format != current.format and around.is_buffering:
         raise errors.unusable_value(
@@ -246,8 +237,11 @@ def _speak(
     return structs.replace(current, **_present(patch))
 
 
-def _check_turn_detection(detection: TurnDetection | None, path: str, offer: SessionOffer) -> None:
-    if isinstance(detection, SemanticVad) and offer.hears != "transcript":
+def _check_turn_detection(
+    detection: TurnDetection | None, path: str, offer: SessionOffer | TranscriptionSessionOffer
+) -> None:
+    means = isinstance(detection, SemanticVad)
+    if means and isinstance(offer, SessionOffer) and offer.hears != "transcript":
         raise errors.not_supported(
             f"{path}.type",
             f"Turn detection by meaning (semantic_vad) with the model '{offer.model}'",
@@ -261,7 +255,9 @@ def _check_turn_detection(detection: TurnDetection | None, path: str, offer: Ses
         )
 
 
-def _check_transcription(wanted: Transcription, path: str, offer: SessionOffer) -> None:
+def _check_transcription(
+    wanted: Transcription, path: str, offer: SessionOffer | TranscriptionSessionOffer
+) -> None:
     for name in ("languages", "keywords", "delay"):
         if getattr(wanted, name) is not UNSET:
             raise errors.not_supported(

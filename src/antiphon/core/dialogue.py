@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from antiphon.core import context
+from antiphon.core import context, user_items
 from antiphon.core import plan as planning
 from antiphon.core.commands import PrepareResponse, RecordAudio
 from antiphon.core.configuration import SessionOffer
@@ -34,7 +34,7 @@ from antiphon.protocol import errors
 from antiphon.protocol import server_events as server
 from antiphon.protocol.client_events import ConversationItemTruncate
 from antiphon.protocol.errors import ClientError
-from antiphon.protocol.items import InputAudio, ItemReference, MessageItem, ResponseInputItem
+from antiphon.protocol.items import ItemReference, ResponseInputItem
 from antiphon.protocol.session import Audio
 
 _RESERVED_TOKENS = 1_024
@@ -80,22 +80,14 @@ class Dialogue:
         self.conversation.check_room(entry, after)
         told = self.responses.discard_guess()
         previous = self.conversation.add(entry, after)
-        told += self._item_events(entry, previous)
+        told += user_items.tell(entry, previous, self._ids)
         if self._is_unheard(entry):
             told.append(SpeechArrived(entry.id, b"".join(entry.audio)))
         return told
 
     def commit_turn(self, turn: TurnCommitted) -> list[Told]:
         """Make an item of what the user said."""
-        item = MessageItem(
-            id=turn.item_id, status="completed", role="user", content=(InputAudio(),)
-        )
-        entry = Entry(turn.item_id, item, audio=(turn.audio,))
-        previous = self.conversation.add(entry)
-        committed = server.InputAudioBufferCommitted(
-            event_id=self._ids.event(), previous_item_id=previous, item_id=turn.item_id
-        )
-        return [committed, *self._item_events(entry, previous)]
+        return user_items.commit(turn, self.conversation, self._ids)
 
     def truncate(self, asked: ConversationItemTruncate) -> list[Told]:
         """Forget what the user did not hear; raise `ClientError` when that cannot be."""
@@ -317,16 +309,6 @@ class Dialogue:
             content_index=asked.content_index,
             audio_end_ms=asked.audio_end_ms,
         )
-
-    def _item_events(self, entry: Entry, previous: str | None) -> list[Told]:
-        return [
-            server.ConversationItemAdded(
-                event_id=self._ids.event(), previous_item_id=previous, item=entry.item
-            ),
-            server.ConversationItemDone(
-                event_id=self._ids.event(), previous_item_id=previous, item=entry.item
-            ),
-        ]
 
     def _start(self, response: Response, now: float) -> list[Told]:
         planned = response.plan

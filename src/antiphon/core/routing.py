@@ -1,16 +1,17 @@
 """What every kind of session has in common: one entry, which routes each input to who knows it.
 
 A kind of session is a subclass with two tables: which method takes an input, and which method tells
-what follows from a happening. Both may leave out what cannot come up in that kind.
+what follows from a happening. Both leave out what means nothing to that kind: client events are
+refused then, and everything else changes nothing.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from antiphon.core import inputs
 from antiphon.core.commands import CloseConnection, Command
-from antiphon.core.happenings import Told
+from antiphon.core.happenings import Happening, Told
 from antiphon.core.ids import Ids
 from antiphon.protocol import client_events as client
 from antiphon.protocol import errors
@@ -19,6 +20,9 @@ from antiphon.protocol.errors import ClientError
 
 Input = client.ClientEvent | inputs.ShellInput
 Output = server.ServerEvent | Command
+
+_CLIENT_EVENTS: tuple[type, ...] = get_args(client.ClientEvent)
+_HAPPENINGS: frozenset[type] = frozenset(get_args(Happening))
 
 _GOING_AWAY = 1001
 _NORMAL = 1000
@@ -33,6 +37,8 @@ class RoutedSession(ABC):
     """The method that takes each type of input; a subclass adds its own to `SHARED_ROUTES`."""
     _CONSEQUENCES: ClassVar[dict[type, Any]]
     """The method that tells what follows from each type of happening."""
+    MEANS: ClassVar[str] = ""
+    """What refusals say of events that this kind of session does not have."""
 
     def __init__(self, ids: Ids, now: float) -> None:
         self._ids = ids
@@ -70,18 +76,24 @@ class RoutedSession(ABC):
         return []
 
     def _route(self, received: Input) -> Iterable[Told]:
-        told: Iterable[Told] = self._ROUTES[type(received)](self, received)
-        return told
+        route = self._ROUTES.get(type(received))
+        if route is not None:
+            told: Iterable[Told] = route(self, received)
+            return told
+        if isinstance(received, _CLIENT_EVENTS):
+            known = [_name(each) for each in self._ROUTES if issubclass(each, _CLIENT_EVENTS)]
+            raise errors.invalid_value("type", _name(type(received)), known, self.MEANS)
+        return []
 
     def _expand(self, told: Iterable[Told]) -> list[Output]:
         """Replace each happening by what follows from it, in its place."""
         outputs: list[Output] = []
         for each in told:
             follow = self._CONSEQUENCES.get(type(each))
-            if follow is None:
-                outputs.append(each)  # type: ignore[arg-type]
-            else:
+            if follow is not None:
                 outputs += self._expand(follow(self, each))
+            elif type(each) not in _HAPPENINGS:
+                outputs.append(each)  # type: ignore[arg-type]
         return outputs
 
     def _disconnect(self, _: inputs.Disconnected) -> Iterable[Told]:
@@ -125,3 +137,7 @@ class RoutedSession(ABC):
         inputs.Draining: _drain,
         client.SessionClose: _leave,
     }
+
+
+def _name(event: type) -> str:
+    return str(event.__struct_config__.tag)  # type: ignore[attr-defined]

@@ -22,6 +22,7 @@ from antiphon.core.configuration import SessionOffer
 from antiphon.core.context import text_tokens
 from antiphon.core.happenings import Guessed, Heard, HearingFailed, Told, Transcribed
 from antiphon.core.ids import Ids
+from antiphon.core.transcription_offer import TranscriptionSessionOffer
 from antiphon.protocol import server_events as server
 from antiphon.protocol.response import (
     TranscriptionDurationUsage,
@@ -50,6 +51,8 @@ class _Run:
     item_id: str
     hears: bool
     """Whether the responder waits for it."""
+    leads: bool
+    """Whether the session follows it while the turn goes on."""
     publishes: Transcription | None
     """What the client asked for, if it is told to the client."""
     told: str = ""
@@ -71,10 +74,14 @@ class _Run:
 class Transcriptions:
     """All transcriptions of a session."""
 
-    __slots__ = ("_ids", "_jobs", "_offer", "_runs")
+    __slots__ = ("_ids", "_is_all", "_is_heard", "_jobs", "_offer", "_runs")
 
-    def __init__(self, offer: SessionOffer, ids: Ids, jobs: Iterator[int]) -> None:
+    def __init__(
+        self, offer: SessionOffer | TranscriptionSessionOffer, ids: Ids, jobs: Iterator[int]
+    ) -> None:
         self._offer = offer
+        self._is_heard = isinstance(offer, SessionOffer) and offer.hears == "transcript"
+        self._is_all = isinstance(offer, TranscriptionSessionOffer)
         self._ids = ids
         self._jobs = jobs
         self._runs: dict[int, _Run] = {}
@@ -85,16 +92,21 @@ class Transcriptions:
         ends = [run.ended_at for run in self._runs.values() if run.ended_at is not None]
         return min(ends) + self._offer.transcription_patience_s if ends else None
 
+    @property
+    def are_told(self) -> bool:
+        """Whether no complete turn waits for its transcript."""
+        return all(run.ended_at is None for run in self._runs.values())
+
     def open(self, item_id: str, wanted: Transcription | None) -> list[Told]:
         """Begin to transcribe an item for whoever needs it."""
         known = self._offer.transcription_models.get(wanted.model) if wanted else None
-        hears = self._offer.hears == "transcript"
+        hears = self._is_heard
         told: list[Told] = []
         shares = hears and known is not None and known.shares_hearing
         if hears:
             told += self._start(item_id, hears=True, publishes=wanted if shares else None)
         if wanted is not None and known is None:
-            run = _Run(next(self._jobs), item_id, hears=False, publishes=wanted)
+            run = _Run(next(self._jobs), item_id, hears=False, leads=False, publishes=wanted)
             self._runs[run.job] = run
             run.failure = self._unknown_deployment(item_id)
         elif wanted is not None and not shares:
@@ -156,7 +168,7 @@ class Transcriptions:
         if run is None:
             return []
         told: list[Told] = []
-        if run.hears and run.ended_at is None:
+        if run.leads and run.ended_at is None:
             told.append(Guessed(text, "stable"))
         if self._streams(run) and text.startswith(run.told) and text != run.told:
             told.append(self._delta(run, text[len(run.told) :]))
@@ -166,7 +178,7 @@ class Transcriptions:
     def draft(self, job: int, text: str) -> list[Told]:
         """Take the full text as it stands while the speaker goes on."""
         run = self._running(job)
-        if run is None or not run.hears or run.ended_at is not None or run.settled is not None:
+        if run is None or not run.leads or run.ended_at is not None or run.settled is not None:
             return []
         return [Guessed(text, "draft")]
 
@@ -182,7 +194,7 @@ class Transcriptions:
         if run.ended_at is not None:
             return self._finish(run, text)
         run.settled = text
-        return [Guessed(text, "settled")] if run.hears else []
+        return [Guessed(text, "settled")] if run.leads else []
 
     def fail(self, job: int, code: str, message: str) -> list[Told] | None:
         """Take an engine's failure; None when the job is no transcription."""
@@ -218,7 +230,7 @@ class Transcriptions:
 
     def _start(self, item_id: str, *, hears: bool, publishes: Transcription | None) -> list[Told]:
         job = next(self._jobs)
-        self._runs[job] = _Run(job, item_id, hears, publishes)
+        self._runs[job] = _Run(job, item_id, hears, hears or self._is_all, publishes)
         if publishes is None:
             return [OpenTranscription(job, None)]
         model = None if hears else publishes.model

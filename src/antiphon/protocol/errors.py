@@ -219,6 +219,11 @@ def not_supported(path: str | None, feature: str, cure: str) -> ClientError:
 
 # Sessions
 
+MODEL_OF_TRANSCRIPTION_SESSION = (
+    "You must not provide a model parameter for transcription sessions. "
+    "Name the model in session.audio.input.transcription.model."
+)
+
 
 def wrong_session_type(asked: str, actual: str) -> ClientError:
     """Refuse an update for another type of session."""
@@ -227,6 +232,21 @@ def wrong_session_type(asked: str, actual: str) -> ClientError:
         f"Passing a {asked} session update event to a {actual} session is not allowed. "  # noqa: S608
         f'Set "session.type" to "{actual}", or open a {asked} session.',
         "session.type",
+    )
+
+
+def model_of_transcription_session(path: str = "model") -> ClientError:
+    """Refuse a model for a session that has none of its own."""
+    return ClientError("invalid_parameter", MODEL_OF_TRANSCRIPTION_SESSION, path)
+
+
+def turn_detection_not_supported(path: str) -> ClientError:
+    """Refuse turn detection beside a model that transcribes while one speaks."""
+    return ClientError(
+        "invalid_parameter",
+        "Turn detection is not supported for this transcription model. Send turn_detection null, "
+        "and commit the input buffer yourself; or connect with ?model= and transcribe there.",
+        path,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from antiphon.core.kinds import Offer
 from antiphon.runtime.pipelines import Pipeline
 
-Kind = Literal["realtime"]
+Kind = Literal["realtime", "transcription"]
 """The kinds of session."""
 
 
@@ -16,7 +16,7 @@ class Asked:
     """What a connection asks for by its address."""
 
     model: str
-    """The name of a deployment."""
+    """The name of a deployment; empty where the kind of session has none."""
     kind: Kind = "realtime"
 
 

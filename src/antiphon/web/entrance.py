@@ -49,15 +49,13 @@ class Entrance:
         return next((refusal for check in checks if (refusal := check(request))), None)
 
     def _check_kind(self, request: HTTPConnection) -> Refusal | None:
-        query = request.query_params
-        if "call_id" in query:
-            return refusals.unknown_call()
-        if query.get("intent") == "transcription":
-            return refusals.transcription_intent(self.catalogue.realtime[0])
-        return None
+        return refusals.unknown_call() if "call_id" in request.query_params else None
 
     def _check_model(self, request: HTTPConnection) -> Refusal | None:
-        model, models = asked(request).model, self.catalogue.realtime
+        wanted, models = asked(request), self.catalogue.realtime
+        model = wanted.model
+        if wanted.kind == "transcription":
+            return refusals.model_of_transcription_session() if model else None
         if not model:
             return refusals.missing_model(models)
         if model in models:
@@ -74,7 +72,8 @@ def asked(request: HTTPConnection) -> Asked:
     """Return what a request's address asks for."""
     query = request.query_params
     # Observed: some Azure clients say `deployment` on the GA address too.
-    return Asked(query.get("model") or query.get("deployment") or "")
+    model = query.get("model") or query.get("deployment") or ""
+    return Asked(model, "transcription" if query.get("intent") == "transcription" else "realtime")
 
 
 def chosen_subprotocol(request: HTTPConnection) -> str | None:

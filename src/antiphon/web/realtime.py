@@ -30,13 +30,13 @@ _logger = logging.getLogger(__name__)
 
 _FAULT = (1011, "The server had an error. Connect again.")
 
-_DIALECTS: Mapping[Kind, Callable[[], Dialect]] = {"realtime": Ga}
+_DIALECTS: Mapping[Kind, Callable[[], Dialect]] = {"realtime": Ga, "transcription": Ga}
 """The words that are spoken in each kind of session."""
 
 
 @dataclass(frozen=True, slots=True)
 class RealtimeDoor:
-    """Opens sessions on `/v1/realtime` and `/openai/v1/realtime`."""
+    """Opens sessions of every kind on `/v1/realtime` and `/openai/v1/realtime`."""
 
     entrance: Entrance
     catalogue: Catalogue

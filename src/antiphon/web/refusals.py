@@ -12,6 +12,8 @@ from typing import Literal
 
 from starlette.responses import JSONResponse
 
+from antiphon.protocol.errors import MODEL_OF_TRANSCRIPTION_SESSION
+
 Family = Literal["openai", "azure"]
 """Whose habits a path follows."""
 
@@ -136,16 +138,14 @@ def preview_shape() -> Refusal:
     )
 
 
-def transcription_intent(model: str) -> Refusal:
-    """Refuse a transcription session."""
+def model_of_transcription_session() -> Refusal:
+    """Refuse a model for a session that has none of its own."""
     return Refusal(
         400,
         "invalid_parameter",
-        f"Transcription sessions are not available on this server. Connect with ?model={model} and "
-        "set session.audio.input.transcription to transcribe what the user says; turn_detection "
-        "with create_response false makes a session that only transcribes.",
+        MODEL_OF_TRANSCRIPTION_SESSION,
         azure_code="BadRequest",
-        param="intent",
+        param="model",
         is_told_on_socket=True,
     )
 
@@ -191,7 +191,10 @@ def unknown_model(model: str, models: Sequence[str]) -> Refusal:
 
 def transcription_model(model: str, models: Sequence[str]) -> Refusal:
     """Refuse a transcription model as the model of the connection."""
-    cure = f"Name it in session.audio.input.transcription.model instead. {_known(models)}"
+    cure = (
+        "Name it in session.audio.input.transcription.model instead, on a connection with one of "
+        f"these, or with ?intent=transcription and no model. {_known(models)}"
+    )
     return Refusal(
         400,
         "invalid_model",

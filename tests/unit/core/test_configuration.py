@@ -4,7 +4,6 @@ from msgspec import structs
 from antiphon.core.configuration import (
     Circumstances,
     SessionOffer,
-    TranscriptionOffer,
     check_tool_choice,
     check_tools,
     check_voice,
@@ -12,6 +11,7 @@ from antiphon.core.configuration import (
     initial_session,
     update,
 )
+from antiphon.core.transcription_offer import TranscriptionOffer
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.session import (
     AudioInputPatch,

@@ -12,10 +12,11 @@ from antiphon.core.commands import (
     OpenTranscription,
     SettleTranscription,
 )
-from antiphon.core.configuration import SessionOffer, TranscriptionOffer
+from antiphon.core.configuration import SessionOffer
 from antiphon.core.happenings import Guessed, Heard, HearingFailed, Transcribed
 from antiphon.core.ids import Ids
 from antiphon.core.transcription import Transcriptions
+from antiphon.core.transcription_offer import TranscriptionOffer
 from antiphon.protocol.server_events import (
     ConversationItemInputAudioTranscriptionCompleted as Completed,
 )

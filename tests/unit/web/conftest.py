@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from antiphon.core.configuration import SessionOffer
+from antiphon.core.transcription_offer import TranscriptionSessionOffer
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.speech_scores import SpeechScores
@@ -104,7 +105,9 @@ def build(*keys: str) -> Site:
     catalogue = Catalogue(["gpt-realtime", "mine"], ["whisper-1"])
     pipeline = Pipeline(SpeechScores(ScriptedVad()), ScriptedResponder(), ScriptedTranscriber(), {})
     offers = {name: SessionOffer(name, None) for name in catalogue.realtime}
-    catalogue.open({Asked(name): Deployment(offer, pipeline) for name, offer in offers.items()})
+    deployments = {Asked(name): Deployment(offer, pipeline) for name, offer in offers.items()}
+    transcribing = Deployment(TranscriptionSessionOffer(), pipeline)
+    catalogue.open({**deployments, Asked("", "transcription"): transcribing})
     lag = LoopLag()
     metrics = Metrics(lag)
     sessions = OpenSessions(10, lag)

@@ -71,7 +71,12 @@ TOLD_ON_SOCKET = [
     ("/v1/realtime?model=", "missing_model", "model", "gpt-realtime"),
     ("/v1/realtime?model=gpt-9", "model_not_found", "model", "/v1/models"),
     ("/v1/realtime?model=whisper-1", "invalid_model", "model", "audio.input.transcription"),
-    ("/v1/realtime?intent=transcription", "invalid_parameter", "intent", "?model=gpt-realtime"),
+    (
+        "/v1/realtime?intent=transcription&model=whisper-1",
+        "invalid_parameter",
+        "model",
+        "session.audio.input.transcription.model",
+    ),
 ]
 
 
@@ -95,7 +100,12 @@ async def test_openai_clients_are_told_of_a_bad_address_on_the_socket(
         ("", 400, "BadRequest", "?model="),
         ("?model=gpt-9", 404, "DeploymentNotFound", "gpt-realtime"),
         ("?model=whisper-1", 400, "OpperationNotSupported", "audio.input.transcription"),
-        ("?intent=transcription", 400, "BadRequest", "audio.input.transcription"),
+        (
+            "?intent=transcription&deployment=whisper-1",
+            400,
+            "BadRequest",
+            "session.audio.input.transcription.model",
+        ),
         ("?call_id=rtc_1", 404, "404", "?model="),
         (
             "?model=gpt-realtime&api-version=2025-04-01-preview",

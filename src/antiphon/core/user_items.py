@@ -1,0 +1,30 @@
+"""What the user said becomes an item of the conversation."""
+
+from antiphon.core.conversation import Conversation, Entry
+from antiphon.core.happenings import Told, TurnCommitted
+from antiphon.core.ids import Ids
+from antiphon.protocol import server_events as server
+from antiphon.protocol.items import InputAudio, MessageItem
+
+
+def commit(turn: TurnCommitted, conversation: Conversation, ids: Ids) -> list[Told]:
+    """Add a turn to the conversation, and tell so."""
+    item = MessageItem(id=turn.item_id, status="completed", role="user", content=(InputAudio(),))
+    entry = Entry(turn.item_id, item, audio=(turn.audio,))
+    previous = conversation.add(entry)
+    committed = server.InputAudioBufferCommitted(
+        event_id=ids.event(), previous_item_id=previous, item_id=turn.item_id
+    )
+    return [committed, *tell(entry, previous, ids)]
+
+
+def tell(entry: Entry, previous: str | None, ids: Ids) -> list[Told]:
+    """Tell of an item that is complete as it comes."""
+    return [
+        server.ConversationItemAdded(
+            event_id=ids.event(), previous_item_id=previous, item=entry.item
+        ),
+        server.ConversationItemDone(
+            event_id=ids.event(), previous_item_id=previous, item=entry.item
+        ),
+    ]

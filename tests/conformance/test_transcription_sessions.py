@@ -1,0 +1,136 @@
+"""Cases 12, 17, 18, 29 and 101: sessions that only transcribe, on every address."""
+
+import httpx
+import pytest
+import websockets
+from conformance_server import Server
+from wire import Event, connected, silent, spoken, types
+
+pytestmark = pytest.mark.anyio
+
+BASES = ["/v1/realtime", "/openai/v1/realtime", "/realtime"]
+HEARD = "What is the weather like?"
+PREFIX = "conversation.item.input_audio_transcription."
+
+
+def transcribe(model: str, **listening: object) -> Event:
+    """The update that the guide of transcription begins with."""
+    heard = {"transcription": {"model": model}} | listening
+    return {
+        "type": "session.update",
+        "session": {"type": "transcription", "audio": {"input": heard}},
+    }
+
+
+@pytest.mark.parametrize("base", BASES)
+async def test_the_intent_opens_a_transcription_session(server: Server, base: str) -> None:
+    async with connected(server, f"{base}?intent=transcription") as wire:
+        session = wire.events[0]["session"]
+        assert session["type"] == "transcription"
+        assert session["object"] == "realtime.transcription_session"
+        assert set(session) == {"type", "object", "id", "expires_at", "audio", "include"}
+        assert set(session["audio"]) == {"input"}
+        assert session["audio"]["input"] == {
+            "format": {"type": "audio/pcm", "rate": 24000},
+            "transcription": None,
+            "noise_reduction": None,
+            "turn_detection": {
+                "type": "server_vad",
+                "threshold": 0.5,
+                "prefix_padding_ms": 300,
+                "silence_duration_ms": 200,
+                "idle_timeout_ms": None,
+            },
+        }
+
+
+async def test_a_model_beside_the_intent_is_refused(server: Server) -> None:
+    address = server.websocket + "/v1/realtime?intent=transcription&model=whisper-1"
+    headers = {"Authorization": f"Bearer {server.key}"}
+    async with websockets.connect(address, additional_headers=headers, proxy=None) as socket:
+        frame = await socket.recv()
+        assert '"code":"invalid_parameter"' in str(frame).replace(" ", "")
+        assert "You must not provide a model parameter for transcription sessions." in str(frame)
+        with pytest.raises(websockets.ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 4000
+
+
+async def test_a_transcription_model_cannot_be_connected_to_on_azures_path(server: Server) -> None:
+    handshake = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "api-key": server.key,
+    }
+    address = server.url + "/openai/v1/realtime?model=gpt-realtime-whisper"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        response = await client.get(address, headers=handshake)
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert error["code"] == "OpperationNotSupported"
+    words = "The realtime operation does not work with the specified model."
+    assert error["message"].startswith(words)
+    assert "?intent=transcription" in error["message"]
+    assert response.headers["apim-request-id"]
+    assert response.headers["x-ms-region"]
+
+
+@pytest.mark.parametrize("base", BASES)
+async def test_turns_are_transcribed_and_never_answered(server: Server, base: str) -> None:
+    async with connected(server, f"{base}?intent=transcription") as wire:
+        await wire.send(transcribe("whisper-1"))
+        updated = (await wire.until("session.updated"))["session"]
+        assert updated["audio"]["input"]["transcription"]["model"] == "whisper-1"
+        await wire.append(silent(300) + spoken(1200) + silent(600))
+        item_id = (await wire.until("input_audio_buffer.committed"))["item_id"]
+        completed = await wire.until(PREFIX + "completed")
+        assert (completed["item_id"], completed["transcript"]) == (item_id, HEARD)
+        await wire.send({"type": "response.create", "event_id": "asked"})
+        error = await wire.error()
+        assert error["type"] == "invalid_request_error"
+        assert error["event_id"] == "asked"
+        assert "makes no responses" in error["message"]
+        await wire.send({"type": "response.cancel"})
+        assert (await wire.error())["param"] == "type"
+        assert not [kind for kind in types(wire.events) if kind.startswith("response.")]
+
+
+async def test_a_commit_by_hand_is_transcribed(server: Server) -> None:
+    async with connected(server, "/v1/realtime?intent=transcription") as wire:
+        await wire.send(transcribe("gpt-4o-mini-transcribe", turn_detection=None))
+        await wire.until("session.updated")
+        await wire.append(spoken(1000))
+        await wire.send({"type": "input_audio_buffer.commit"})
+        await wire.until("input_audio_buffer.committed")
+        await wire.until("conversation.item.done")
+        completed = await wire.until(PREFIX + "completed")
+        assert completed["usage"]["type"] == "tokens"
+        deltas = [event["delta"] for event in wire.events if event["type"] == PREFIX + "delta"]
+        assert len(deltas) > 1
+        assert "".join(deltas) == completed["transcript"] == HEARD
+
+
+async def test_an_update_for_conversations_is_refused_in_the_documented_words(
+    server: Server,
+) -> None:
+    async with connected(server, "/v1/realtime?intent=transcription") as wire:
+        await wire.send({"type": "session.update", "session": {"type": "realtime"}})
+        error = await wire.error()
+        assert (error["code"], error["param"]) == ("invalid_parameter", "session.type")
+        words = "Passing a realtime session update event to a transcription session is not allowed."
+        assert error["message"].startswith(words)
+        await wire.send(transcribe("whisper-1"))
+        await wire.until("session.updated")
+
+
+async def test_streaming_models_leave_turns_to_the_client(server: Server) -> None:
+    async with connected(server, "/v1/realtime?intent=transcription") as wire:
+        await wire.send(transcribe("gpt-realtime-whisper"))
+        error = await wire.error()
+        assert error["param"] == "session.audio.input.turn_detection"
+        words = "Turn detection is not supported for this transcription model."
+        assert error["message"].startswith(words)
+        await wire.send(transcribe("gpt-realtime-whisper", turn_detection=None))
+        await wire.until("session.updated")
