@@ -138,10 +138,10 @@ def _toml(value: object) -> str:
 
 
 def _profiles() -> str:
-    rows = ["| profile | vad | stt | llm | tts |", "|---|---|---|---|---|"]
+    rows = ["| profile | vad | turn | stt | llm | tts |", "|---|---|---|---|---|---|"]
     for name, stages in PROFILES.items():
         cells = []
-        for stage in ("vad", "stt", "llm", "tts"):
+        for stage in ("vad", "turn", "stt", "llm", "tts"):
             engine = stages[stage]
             given = ", ".join(f"{key} = {_toml(each)}" for key, each in engine.settings.items())
             cells.append(f"`{engine.engine}`" + (f" ({given})" if given else ""))

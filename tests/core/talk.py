@@ -16,6 +16,7 @@ from antiphon.core.commands import (
     EndTranscription,
     FeedTranscription,
     OpenTranscription,
+    PredictTurnEnd,
     PrepareResponse,
     RecordAudio,
     ScoreSpeech,
@@ -33,6 +34,7 @@ from antiphon.core.inputs import (
     SpeechScored,
     TranscriptGrew,
     TranscriptSettled,
+    TurnEndPredicted,
 )
 from antiphon.core.kinds import open_session
 from antiphon.core.routing import Input, Output
@@ -182,6 +184,8 @@ class Talk:
     """What the scripted transcriber hears in any audio."""
     hears_at_once: bool = True
     """Whether the transcriber answers by itself."""
+    probability: float | None = 0.9
+    """How finished any turn sounds to the scripted turn predictor; None: it does not answer."""
     scores_at_once: bool = True
     """Whether the VAD answers by itself."""
     seed: bytes = b"talk"
@@ -302,6 +306,16 @@ class Talk:
         self.give(TranscriptSettled(opened[-1].job if job is None else job, text))
         return self
 
+    @property
+    def listened(self) -> list[PredictTurnEnd]:
+        """All turns whose end was to be predicted."""
+        return [c for c in self.commands if isinstance(c, PredictTurnEnd)]
+
+    def predicts(self, probability: float, job: int | None = None) -> "Talk":
+        """Let the turn predictor answer."""
+        self.give(TurnEndPredicted(self.listened[-1].job if job is None else job, probability))
+        return self
+
     def understands(self, text: str) -> "Talk":
         """Let the transcriber bring a stable beginning."""
         opened = [c for c in self.commands if isinstance(c, OpenTranscription)]
@@ -381,6 +395,8 @@ class Talk:
                 loud = np.abs(frames).max(axis=1) > 0.05
                 scores = tuple(SPEECH if each else SILENCE for each in loud)
                 self.give(SpeechScored(job, scores))
+            case PredictTurnEnd(job) if self.probability is not None:
+                self.give(TurnEndPredicted(job, self.probability))
             case SettleTranscription(job) | EndTranscription(job) if self.hears_at_once:
                 self.give(TranscriptSettled(job, self.transcript))
             case FeedTranscription() | _:

@@ -304,3 +304,22 @@ def test_a_client_may_close_it() -> None:
     assert closed is not None
     assert closed.code == 1000
     assert talk.session.deadline() is None
+
+
+def test_without_transcripts_the_voice_decides_where_turns_end() -> None:
+    talk = Talk(TranscriptionSessionOffer(predicts_turns=True), probability=0.1)
+    talk.client(settings(turn_detection={"type": "semantic_vad"}))
+    talk.says(600).pauses(2_000)
+    assert "input_audio_buffer.committed" not in talk.types
+    talk.probability = 0.9
+    talk.says(600).pauses(1_500)
+    talk.expect("input_audio_buffer.committed")
+
+
+def test_a_prediction_that_fails_disturbs_nobody() -> None:
+    talk = Talk(TranscriptionSessionOffer(predicts_turns=True), probability=None)
+    talk.client(settings(turn_detection={"type": "semantic_vad"}))
+    talk.says(600).pauses(200).fails(talk.listened[-1].job)
+    talk.pauses(4_200)
+    talk.expect("input_audio_buffer.committed")
+    assert talk.all("error") == []

@@ -14,6 +14,7 @@ from antiphon.engines.llm import LanguageModel
 from antiphon.engines.responder import Responder, ResponderCapabilities
 from antiphon.engines.stt import Transcriber
 from antiphon.engines.tts import Synthesizer
+from antiphon.engines.turn import TurnPredictor
 from antiphon.engines.vad import Vad
 from antiphon.runtime.cascade import Cascade
 from antiphon.runtime.pipelines import Answering, Pipeline
@@ -70,6 +71,9 @@ def assemble(
                 for name, each in plan.transcription.items()
             },
             answering=answering.setdefault(plan.answer, Answering()),
+            turn_predictor=(
+                None if plan.turn is None else cast("TurnPredictor", engines[plan.turn])
+            ),
         )
         deployments[Asked(plan.name)] = Deployment(_offer(plan, pipeline), pipeline)
     # A session that only transcribes names no deployment: it listens as the first one does.
@@ -84,7 +88,9 @@ def _transcribing(deployment: Deployment) -> Deployment:
         name: replace(model, shares_hearing=False)
         for name, model in offer.transcription_models.items()
     }
-    transcribing = TranscriptionSessionOffer(models, max_session_s=offer.max_session_s)
+    transcribing = TranscriptionSessionOffer(
+        models, predicts_turns=offer.predicts_turns, max_session_s=offer.max_session_s
+    )
     return Deployment(transcribing, deployment.pipeline)
 
 
@@ -109,6 +115,7 @@ def _offer(plan: RealtimePlan, pipeline: Pipeline) -> SessionOffer:
         silence_duration_ms=plan.silence_duration_ms,
         tools=capabilities.tools,
         context_tokens=capabilities.context_tokens,
+        predicts_turns=pipeline.turn_predictor is not None,
         answers_drafts=capabilities.answers_drafts,
         max_session_s=plan.session_minutes * 60,
     )

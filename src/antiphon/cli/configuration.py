@@ -87,6 +87,8 @@ def _rows(loaded: Loaded) -> Iterator[Row]:
 
 def _deployment_rows(plan: RealtimePlan, loaded: Loaded) -> Iterator[Row]:
     stages: dict[str, EnginePlan] = {"vad": plan.vad, "stt": plan.stt}
+    if plan.turn is not None:
+        stages["turn"] = plan.turn
     if isinstance(plan.answer, EnginePlan):
         stages["responder"] = plan.answer
     else:

@@ -5,7 +5,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from antiphon.config.schema import ENGINE_KINDS, STAGES, EngineSettings, Settings
+from antiphon.config.schema import ENGINE_KINDS, NO_ENGINE, STAGES, EngineSettings, Settings
 from antiphon.config.sources import KeyPath, Problem, Value
 from antiphon.engines import plugins
 
@@ -65,7 +65,7 @@ def _check_engines(settings: Settings, values: Mapping[KeyPath, Value]) -> Itera
     for name, deployment in settings.deployments.items():
         for stage in STAGES:
             engine: EngineSettings | None = getattr(deployment, stage)
-            if engine is None:
+            if engine is None or (stage == "turn" and engine.engine == NO_ENGINE):
                 continue
             installed = plugins.names(ENGINE_KINDS[stage])
             if engine.engine not in installed:

@@ -8,6 +8,7 @@ import msgspec
 
 from antiphon.config.schema import (
     ENGINE_KINDS,
+    NO_ENGINE,
     DeploymentSettings,
     EngineSettings,
     ProfileName,
@@ -59,18 +60,21 @@ def _engine(name: str, **settings: object) -> EngineSettings:
 PROFILES: Mapping[ProfileName, Mapping[Stage, EngineSettings]] = {
     "test": {
         "vad": _engine("silero"),
+        "turn": _engine("smart-turn"),
         "stt": _engine("moonshine-tiny"),
         "llm": _engine("llama", artifact="smollm2-135m"),
         "tts": _engine("hibari", all_voices=True),
     },
     "small": {
         "vad": _engine("silero"),
+        "turn": _engine("smart-turn"),
         "stt": _engine("moonshine-tiny"),
         "llm": _engine("llama", artifact="qwen2.5-coder-0.5b"),
         "tts": _engine("hibari", all_voices=True),
     },
     "default": {
         "vad": _engine("silero"),
+        "turn": _engine("smart-turn"),
         "stt": _engine("moonshine-base"),
         "llm": _engine("llama", artifact="qwen2.5-coder-1.5b"),
         "tts": _engine("kokoro", fast_marin=True),
@@ -100,6 +104,8 @@ class RealtimePlan:
 
     name: str
     vad: EnginePlan
+    turn: EnginePlan | None
+    """What hears whether a turn is over; None: nothing does."""
     stt: EnginePlan
     answer: EnginePlan | tuple[EnginePlan, EnginePlan]
     """A responder, or a language model and a synthesizer."""
@@ -148,6 +154,8 @@ def engines(plans: list[RealtimePlan]) -> tuple[EnginePlan, ...]:
     found: dict[EnginePlan, None] = {}
     for each in plans:
         found[each.vad] = None
+        if each.turn is not None:
+            found[each.turn] = None
         found[each.stt] = None
         found.update(dict.fromkeys(each.transcription.values()))
         answer = each.answer if isinstance(each.answer, tuple) else (each.answer,)
@@ -163,6 +171,7 @@ def _realtime(
     minutes: int,
 ) -> RealtimePlan:
     stt = _fill("stt", deployment, stages)
+    turn = _fill("turn", deployment, stages)
     answer: EnginePlan | tuple[EnginePlan, EnginePlan]
     if deployment.responder is None:
         answer = (_fill("llm", deployment, stages), _fill("tts", deployment, stages))
@@ -171,6 +180,7 @@ def _realtime(
     return RealtimePlan(
         name=name,
         vad=_fill("vad", deployment, stages),
+        turn=None if turn.name == NO_ENGINE else turn,
         stt=stt,
         answer=answer,
         transcription={**dict.fromkeys(TRANSCRIPTION_MODELS, stt), **transcription},

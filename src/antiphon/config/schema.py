@@ -12,7 +12,7 @@ from antiphon.engines.plugins import EngineKind
 
 ProfileName = Literal["test", "small", "default"]
 DeploymentKind = Literal["realtime", "transcription"]
-Stage = Literal["vad", "stt", "llm", "tts", "responder"]
+Stage = Literal["vad", "turn", "stt", "llm", "tts", "responder"]
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Name = Annotated[str, Meta(min_length=1)]
@@ -22,6 +22,7 @@ Key = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
 
 ENGINE_KINDS: Mapping[Stage, EngineKind] = {
     "vad": "vad",
+    "turn": "turn",
     "stt": "transcriber",
     "llm": "language_model",
     "tts": "synthesizer",
@@ -103,6 +104,13 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
         Meta(description="`realtime`: can be connected to. `transcription`: transcribes input."),
     ] = "realtime"
     vad: Annotated[EngineSettings | None, Meta(description="Voice activity detection.")] = None
+    turn: Annotated[
+        EngineSettings | None,
+        Meta(
+            description="Turn predictor, which hears for `semantic_vad` whether somebody has "
+            'finished; `"none"`: the words alone decide.'
+        ),
+    ] = None
     stt: Annotated[EngineSettings | None, Meta(description="Speech to text.")] = None
     llm: Annotated[EngineSettings | None, Meta(description="Language model.")] = None
     tts: Annotated[EngineSettings | None, Meta(description="Text to speech.")] = None
@@ -129,4 +137,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     deployments: Mapping[str, DeploymentSettings] = {}
 
 
-STAGES: tuple[Stage, ...] = ("vad", "stt", "llm", "tts", "responder")
+NO_ENGINE = "none"
+"""The name that leaves a stage empty which may be."""
+
+STAGES: tuple[Stage, ...] = ("vad", "turn", "stt", "llm", "tts", "responder")

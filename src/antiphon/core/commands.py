@@ -19,6 +19,15 @@ class ScoreSpeech:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictTurnEnd:
+    """Tell from the sound of a turn whether it is over; answered by `TurnEndPredicted`."""
+
+    job: int
+    samples: NDArray[np.float32]
+    """16 kHz mono, -1 to 1: the end of the turn and the silence after it."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenTranscription:
     """Begin to transcribe; audio follows by `FeedTranscription`."""
 
@@ -93,6 +102,7 @@ class CloseConnection:
 
 Command = (
     ScoreSpeech
+    | PredictTurnEnd
     | OpenTranscription
     | FeedTranscription
     | SettleTranscription

@@ -59,6 +59,8 @@ class SessionOffer:
     instructions: str = DEFAULT_INSTRUCTIONS
     tools: bool = True
     context_tokens: int = 32_768
+    predicts_turns: bool = False
+    """Whether somebody hears from the voice that a turn is over."""
     answers_drafts: bool = False
     """Whether to begin an answer while the user still speaks, and to drop it if more is said."""
     tokens_per_minute: int = 1_000_000
@@ -240,7 +242,7 @@ def _speak(
 def _check_turn_detection(
     detection: TurnDetection | None, path: str, offer: SessionOffer | TranscriptionSessionOffer
 ) -> None:
-    means = isinstance(detection, SemanticVad)
+    means = isinstance(detection, SemanticVad) and not offer.predicts_turns
     if means and isinstance(offer, SessionOffer) and offer.hears != "transcript":
         raise errors.not_supported(
             f"{path}.type",

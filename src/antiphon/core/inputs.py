@@ -42,6 +42,14 @@ class SpeechScored:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnEndPredicted:
+    """How likely it is that the turn which `PredictTurnEnd` sent is over."""
+
+    job: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptGrew:
     """The stable beginning of a running transcription: the whole of it so far."""
 
@@ -89,6 +97,7 @@ class Draining:
 
 EngineResult = (
     SpeechScored
+    | TurnEndPredicted
     | TranscriptGrew
     | TranscriptDrafted
     | TranscriptSettled

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.core.commands import ScoreSpeech
+from antiphon.core.commands import CancelJob, PredictTurnEnd, ScoreSpeech
 from antiphon.core.happenings import Guessed, Told, TurnBegan, TurnCommitted, TurnResumed
 from antiphon.core.ids import Ids
 from antiphon.core.input_audio import BYTES_PER_MS, KEPT_MS, InputAudio, for_engines
@@ -21,6 +21,7 @@ from antiphon.core.turns import (
     TurnDetector,
     padding_ms,
 )
+from antiphon.engines.turn import TURN_WINDOW_MS
 from antiphon.engines.vad import FRAME_MS, FRAME_SAMPLES
 from antiphon.protocol import errors
 from antiphon.protocol.errors import ClientError
@@ -29,7 +30,7 @@ from antiphon.protocol.server_events import (
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
 )
-from antiphon.protocol.session import AudioInput, ServerVad
+from antiphon.protocol.session import AudioInput, SemanticVad, ServerVad
 
 MIN_COMMIT_MS = 100
 MAX_BUFFERED_MS = 30 * 60_000
@@ -57,6 +58,9 @@ class _Turn:
     """Up to where its transcription has been fed."""
     held: list[Frames] = field(default_factory=list[Frames])
     """Silence after the provisional end: fed only if the user goes on."""
+    start_ms: int = 0
+    predicting: int | None = None
+    """The job that tells whether the turn sounds finished."""
 
 
 class Listening:
@@ -68,6 +72,7 @@ class Listening:
         "_ids",
         "_ignored_until_ms",
         "_jobs",
+        "_predicts_turns",
         "_scoring",
         "_settings",
         "_turn",
@@ -75,7 +80,13 @@ class Listening:
     )
 
     def __init__(
-        self, settings: AudioInput, transcriptions: Transcriptions, ids: Ids, jobs: Iterator[int]
+        self,
+        settings: AudioInput,
+        transcriptions: Transcriptions,
+        ids: Ids,
+        jobs: Iterator[int],
+        *,
+        predicts_turns: bool = False,
     ) -> None:
         self._settings = settings
         self._audio = InputAudio(_format_name(settings))
@@ -83,6 +94,7 @@ class Listening:
         self.transcriptions = transcriptions
         self._ids = ids
         self._jobs = jobs
+        self._predicts_turns = predicts_turns
         self._turn: _Turn | None = None
         self._scoring: deque[_Scoring] = deque()
         self._ignored_until_ms = 0
@@ -156,6 +168,15 @@ class Listening:
         stopped = self._detector.understand(text)
         return told if stopped is None else told + self._stop(self._turn, stopped.end_ms)
 
+    def predict(self, job: int, probability: float | None) -> list[Told] | None:
+        """Take how finished a turn sounds, if it could be told; None: not a job of this turn."""
+        turn = self._turn
+        if turn is None or turn.predicting != job:
+            return None
+        turn.predicting = None
+        stopped = self._detector.listen(probability)
+        return [] if stopped is None else self._stop(turn, stopped.end_ms)
+
     def fail(self, job: int) -> list[Told] | None:
         """Take the failure of a scoring job: its frames count as silence. None: not one of ours."""
         ours = any(ordered.job == job for ordered in self._scoring)
@@ -171,6 +192,7 @@ class Listening:
         if turn is None:
             turn, told = self._open_turn()
         else:
+            told = self._stop_predicting(turn)
             unfed = pcm[max(0, turn.fed_ms - start_ms) * BYTES_PER_MS :]
         told += self.transcriptions.feed(turn.item_id, for_engines(unfed))
         self._forget_turn()
@@ -217,7 +239,8 @@ class Listening:
             if end_ms - FRAME_MS >= self._ignored_until_ms:
                 told += self._observe(probability, end_ms, frame)
         padding = padding_ms(detection)
-        self._audio.keep_frames(padding + self._audio.frames_end_ms - end_ms)
+        kept_ms = TURN_WINDOW_MS if self._turn is not None and self._predicts else padding
+        self._audio.keep_frames(kept_ms + self._audio.frames_end_ms - end_ms)
         if not self._detector.is_speech:
             self._audio.forget_before(end_ms - max(KEPT_MS, padding))
         return told
@@ -236,20 +259,27 @@ class Listening:
         started = InputAudioBufferSpeechStarted(
             event_id=self._ids.event(), audio_start_ms=start_ms, item_id=turn.item_id
         )
+        turn.start_ms = start_ms
+        scored = self._scored_since(start_ms, end_ms)
+        return [started, TurnBegan(), *opened, *self._feed(turn, scored, end_ms)]
+
+    def _scored_since(self, start_ms: int, end_ms: int) -> Frames:
+        """Return 16 kHz samples up to a frame that was scored; more may have arrived since."""
         unscored_samples = (self._audio.frames_end_ms - end_ms) // FRAME_MS * FRAME_SAMPLES
         samples = self._audio.samples_since(start_ms)
-        scored = samples[: len(samples) - unscored_samples]
-        return [started, TurnBegan(), *opened, *self._feed(turn, scored, end_ms)]
+        return samples[: len(samples) - unscored_samples]
 
     def _go_on(self, turn: _Turn, change: Change | None, frame: Frames, end_ms: int) -> list[Told]:
         match change:
             case SpeechPaused():
                 told = self._feed(turn, frame, end_ms)
-                return told + self.transcriptions.settle(turn.item_id)
+                told += self.transcriptions.settle(turn.item_id)
+                return told + self._predict(turn, end_ms)
             case SpeechResumed():
                 samples = np.concatenate([*turn.held, frame])
                 turn.held.clear()
-                return [TurnResumed(), *self._feed(turn, samples, end_ms)]
+                resumed = [TurnResumed(), *self._stop_predicting(turn)]
+                return resumed + self._feed(turn, samples, end_ms)
             case SpeechStopped(stopped_ms):
                 return self._stop(turn, stopped_ms)
             case _ if self._detector.is_paused:
@@ -266,13 +296,32 @@ class Listening:
         turn.fed_ms = end_ms
         return self.transcriptions.feed(turn.item_id, samples)
 
+    @property
+    def _predicts(self) -> bool:
+        return self._predicts_turns and isinstance(self._settings.turn_detection, SemanticVad)
+
+    def _predict(self, turn: _Turn, end_ms: int) -> list[Told]:
+        """Have the end of the turn listened to, if anybody can."""
+        words = self.transcriptions.are_awaited(turn.item_id)
+        self._detector.expect(words=words, voice=self._predicts)
+        if not self._predicts:
+            return []
+        turn.predicting = next(self._jobs)
+        samples = self._scored_since(max(turn.start_ms, end_ms - TURN_WINDOW_MS), end_ms)
+        return [PredictTurnEnd(turn.predicting, samples)]
+
+    def _stop_predicting(self, turn: _Turn) -> list[Told]:
+        job, turn.predicting = turn.predicting, None
+        return [] if job is None else [CancelJob(job)]
+
     def _stop(self, turn: _Turn, stopped_ms: int) -> list[Told]:
         stopped = InputAudioBufferSpeechStopped(
             event_id=self._ids.event(), audio_end_ms=stopped_ms, item_id=turn.item_id
         )
         pcm = self._audio.take(stopped_ms)
+        unasked = self._stop_predicting(turn)
         self._forget_turn()
-        return [stopped, TurnCommitted(turn.item_id, pcm, by="vad")]
+        return [*unasked, stopped, TurnCommitted(turn.item_id, pcm, by="vad")]
 
     def _forget_turn(self) -> None:
         self._turn = None
@@ -281,7 +330,9 @@ class Listening:
     def _abandon_turn(self) -> list[Told]:
         turn = self._turn
         self._forget_turn()
-        return [] if turn is None else self.transcriptions.drop(turn.item_id)
+        if turn is None:
+            return []
+        return [*self._stop_predicting(turn), *self.transcriptions.drop(turn.item_id)]
 
 
 def _format_name(settings: AudioInput) -> str:

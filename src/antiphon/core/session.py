@@ -54,7 +54,11 @@ class Session(RoutedSession):
         self._session = initial_session(offer, session_id, now)
         self._dialogue = Dialogue(offer, ids, jobs, session_id)
         self._listening = Listening(
-            self._session.audio.input, Transcriptions(offer, ids, jobs), ids, jobs
+            self._session.audio.input,
+            Transcriptions(offer, ids, jobs),
+            ids,
+            jobs,
+            predicts_turns=offer.predicts_turns,
         )
         self._turn_waits = False
 
@@ -140,6 +144,9 @@ class Session(RoutedSession):
         # Spec: for calls, where the server plays; here the client plays, so nothing is pending.
         return []
 
+    def _predict(self, predicted: inputs.TurnEndPredicted) -> Iterable[Told]:
+        return self._listening.predict(predicted.job, predicted.probability) or []
+
     def _score(self, scored: inputs.SpeechScored) -> Iterable[Told]:
         return self._listening.score(scored.job, scored.probabilities)
 
@@ -196,7 +203,9 @@ class Session(RoutedSession):
         return self._listening.settle(settled.job, settled.text)
 
     def _fail(self, failed: inputs.JobFailed) -> Iterable[Told]:
-        told = self._listening.transcriptions.fail(failed.job, failed.code, failed.message)
+        told = self._listening.predict(failed.job, None)
+        if told is None:
+            told = self._listening.transcriptions.fail(failed.job, failed.code, failed.message)
         if told is None:
             told = self._dialogue.responses.fail(failed.job, failed.code, failed.message, self._now)
         if told is None:
@@ -270,6 +279,7 @@ class Session(RoutedSession):
         inputs.Connected: _connect,
         inputs.DeadlineReached: _pass_time,
         inputs.SpeechScored: _score,
+        inputs.TurnEndPredicted: _predict,
         inputs.TranscriptGrew: _grow,
         inputs.TranscriptDrafted: _draft,
         inputs.TranscriptSettled: _settle,

@@ -131,6 +131,10 @@ class Transcriptions:
             run.is_behind = False
         return [SettleTranscription(run.job) for run in runs]
 
+    def are_awaited(self, item_id: str) -> bool:
+        """Tell whether the text at a pause is going to be `Guessed`."""
+        return any(run.leads for run in self._listening(item_id))
+
     def end(self, item_id: str, duration_ms: int, now: float) -> list[Told]:
         """End an item's audio; its transcripts follow, at once where they are known already."""
         told: list[Told] = []

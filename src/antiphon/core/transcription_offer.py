@@ -28,6 +28,8 @@ class TranscriptionSessionOffer:
         default_factory=lambda: MappingProxyType[str, TranscriptionOffer]({})
     )
     silence_duration_ms: int = 200
+    predicts_turns: bool = False
+    """Whether somebody hears from the voice that a turn is over."""
     max_session_s: float = 3_600
     transcription_patience_s: float = 30
     """Longest wait for the transcript of a complete turn before it fails."""

@@ -70,7 +70,13 @@ class TranscriptionSession(RoutedSession):
             turn_detection=ServerVad(silence_duration_ms=offer.silence_duration_ms)
         )
         self._conversation = Conversation()
-        self._listening = Listening(self._input, Transcriptions(offer, ids, jobs), ids, jobs)
+        self._listening = Listening(
+            self._input,
+            Transcriptions(offer, ids, jobs),
+            ids,
+            jobs,
+            predicts_turns=offer.predicts_turns,
+        )
 
     @property
     def id(self) -> str:
@@ -164,6 +170,9 @@ class TranscriptionSession(RoutedSession):
     def _score(self, scored: inputs.SpeechScored) -> Iterable[Told]:
         return self._listening.score(scored.job, scored.probabilities)
 
+    def _predict(self, predicted: inputs.TurnEndPredicted) -> Iterable[Told]:
+        return self._listening.predict(predicted.job, predicted.probability) or []
+
     def _on_turn_committed(self, turn: happenings.TurnCommitted) -> Iterable[Told]:
         told = user_items.commit(turn, self._conversation, self._ids)
         return [*told, *self._listening.end_turn(turn, self._now)]
@@ -191,7 +200,9 @@ class TranscriptionSession(RoutedSession):
         return self._listening.settle(settled.job, settled.text)
 
     def _fail(self, failed: inputs.JobFailed) -> Iterable[Told]:
-        told = self._listening.transcriptions.fail(failed.job, failed.code, failed.message)
+        told = self._listening.predict(failed.job, None)
+        if told is None:
+            told = self._listening.transcriptions.fail(failed.job, failed.code, failed.message)
         if told is None:
             unscored = self._listening.fail(failed.job)
             told = [] if unscored is None else [self._error(errors.server_fault()), *unscored]
@@ -208,6 +219,7 @@ class TranscriptionSession(RoutedSession):
         inputs.Connected: _connect,
         inputs.DeadlineReached: _pass_time,
         inputs.SpeechScored: _score,
+        inputs.TurnEndPredicted: _predict,
         inputs.TranscriptGrew: _grow,
         inputs.TranscriptSettled: _settle,
         inputs.JobFailed: _fail,

@@ -6,9 +6,8 @@ silent frame, 224 ms after the last one that held speech.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from antiphon.core.end_of_turn import FINISHED_WAIT_MS, LONGEST_WAIT_MS, seems_finished
+from antiphon.core.end_of_turn import Eagerness, Opinion, Opinions, of_voice, of_words
 from antiphon.engines.vad import FRAME_MS
 from antiphon.protocol.session import SemanticVad, ServerVad, TurnDetection
 
@@ -47,6 +46,8 @@ class SpeechStopped:
     """Where the turn's audio ends; the silence is part of it."""
 
 
+_NO_OPINIONS = Opinions()
+
 Change = SpeechStarted | SpeechPaused | SpeechResumed | SpeechStopped
 
 
@@ -70,8 +71,8 @@ class Pause:
     heard_ms: int
     silent_to_ms: int
     """The end of the last frame, which held none."""
-    ends_after_ms: int
-    """Silence that ends the turn, all of it counted."""
+    opinions: Opinions = _NO_OPINIONS
+    """What is thought of it, under `semantic_vad`."""
 
 
 class TurnDetector:
@@ -101,17 +102,25 @@ class TurnDetector:
         """Forget a turn that has begun."""
         self._state = Silence()
 
+    def expect(self, *, words: bool, voice: bool) -> None:
+        """Note which opinions on the pause are going to come."""
+        if isinstance(self._state, Pause):
+            self._state = replace(self._state, opinions=Opinions(_awaited(words), _awaited(voice)))
+
     def understand(self, text: str) -> SpeechStopped | None:
         """Take what was said before a pause: under `semantic_vad` it decides how long to wait."""
-        if not isinstance(self._settings, SemanticVad) or not isinstance(self._state, Pause):
+        if not isinstance(self._settings, SemanticVad):
+            return None
+        return self._consider(words=of_words(text, _eagerness(self._settings)))
+
+    def listen(self, probability: float | None) -> SpeechStopped | None:
+        """Take how likely it sounds that a turn is over, to the same end; None: nobody can tell."""
+        if not isinstance(self._settings, SemanticVad):
             return None
         eagerness = _eagerness(self._settings)
-        if not seems_finished(text, eagerness):
-            return None
-        heard_ms, wait_ms = self._state.heard_ms, FINISHED_WAIT_MS[eagerness]
-        self._state = replace(self._state, ends_after_ms=wait_ms)
-        # The silence may have been long enough before it was known what was said.
-        return self._end(heard_ms, min(self._state.silent_to_ms, heard_ms + wait_ms), wait_ms)
+        return self._consider(
+            voice="none" if probability is None else of_voice(probability, eagerness)
+        )
 
     def observe(self, probability: float, end_ms: int) -> Change | None:
         """Take the speech probability of the frame that ends at ``end_ms``."""
@@ -129,12 +138,12 @@ class TurnDetector:
                     self._state = Speech(heard_ms=end_ms)
                     return None
                 return self._fall_silent(heard_ms, end_ms)
-            case Pause(heard_ms, _, ends_after_ms):
+            case Pause(heard_ms, _, opinions):
                 if self._holds_speech(probability):
                     self._state = Speech(heard_ms=end_ms)
                     return SpeechResumed()
                 self._state = replace(self._state, silent_to_ms=end_ms)
-                return self._end(heard_ms, end_ms, ends_after_ms)
+                return self._end(heard_ms, end_ms, self._wait_ms(opinions))
 
     @property
     def _threshold(self) -> float:
@@ -144,16 +153,25 @@ class TurnDetector:
         return probability >= max(0.01, self._threshold - HYSTERESIS)
 
     def _fall_silent(self, heard_ms: int, end_ms: int) -> Change | None:
-        ends_after_ms = (
-            self._settings.silence_duration_ms
-            if isinstance(self._settings, ServerVad)
-            else LONGEST_WAIT_MS[_eagerness(self._settings)]
-        )
-        stopped = self._end(heard_ms, end_ms, ends_after_ms)
+        stopped = self._end(heard_ms, end_ms, self._wait_ms(_NO_OPINIONS))
         if stopped is not None or end_ms - heard_ms < PAUSE_MS:
             return stopped
-        self._state = Pause(heard_ms, end_ms, ends_after_ms)
+        self._state = Pause(heard_ms, end_ms)
         return SpeechPaused()
+
+    def _consider(self, **opinion: Opinion) -> SpeechStopped | None:
+        if not isinstance(self._state, Pause):
+            return None
+        opinions = replace(self._state.opinions, **opinion)
+        self._state = replace(self._state, opinions=opinions)
+        heard_ms, wait_ms = self._state.heard_ms, self._wait_ms(opinions)
+        # The silence may have been long enough before anything was known.
+        return self._end(heard_ms, min(self._state.silent_to_ms, heard_ms + wait_ms), wait_ms)
+
+    def _wait_ms(self, opinions: Opinions) -> int:
+        if isinstance(self._settings, ServerVad):
+            return self._settings.silence_duration_ms
+        return opinions.wait_ms(_eagerness(self._settings))
 
     def _end(self, heard_ms: int, end_ms: int, ends_after_ms: int) -> SpeechStopped | None:
         if end_ms - heard_ms < ends_after_ms:
@@ -162,10 +180,14 @@ class TurnDetector:
         return SpeechStopped(end_ms)
 
 
+def _awaited(comes: bool) -> Opinion:
+    return "pending" if comes else "none"
+
+
 def padding_ms(settings: TurnDetection) -> int:
     """Return how much audio from before the first speech belongs to a turn."""
     return settings.prefix_padding_ms if isinstance(settings, ServerVad) else _SEMANTIC_PADDING_MS
 
 
-def _eagerness(settings: SemanticVad) -> Literal["low", "medium", "high"]:
+def _eagerness(settings: SemanticVad) -> Eagerness:
     return "medium" if settings.eagerness == "auto" else settings.eagerness

@@ -18,6 +18,7 @@ from antiphon.core.commands import (
     EndTranscription,
     FeedTranscription,
     OpenTranscription,
+    PredictTurnEnd,
     PrepareResponse,
     RecordAudio,
     ScoreSpeech,
@@ -32,6 +33,7 @@ from antiphon.core.inputs import (
     TranscriptDrafted,
     TranscriptGrew,
     TranscriptSettled,
+    TurnEndPredicted,
 )
 from antiphon.engines.responder import ResponseFinished, ResponsePiece, ResponseRequest
 from antiphon.engines.stt import (
@@ -70,8 +72,8 @@ class Jobs:
     def perform(self, command: Command) -> None:
         """Carry out one command; never waits."""
         match command:
-            case ScoreSpeech():
-                self._score(command)
+            case ScoreSpeech() | PredictTurnEnd():
+                self._listen(command)
             case FeedTranscription() | SettleTranscription() | EndTranscription():
                 self._hand(command)
             case OpenTranscription():
@@ -93,6 +95,13 @@ class Jobs:
         self._stop_preparing()
         for task in self._running.values():
             task.cancel()
+
+    def _listen(self, command: ScoreSpeech | PredictTurnEnd) -> None:
+        match command:
+            case ScoreSpeech():
+                self._score(command)
+            case PredictTurnEnd(job, samples):
+                self._start(job, self._predict(job, samples))
 
     def _score(self, command: ScoreSpeech) -> None:
         def deliver(probabilities: tuple[float, ...] | None) -> None:
@@ -168,6 +177,15 @@ class Jobs:
         except Exception as fault:  # noqa: BLE001 - an engine may raise anything
             _logger.error("job_failed", extra={"job": job, **_where(fault)})
             await self._inbox.put(JobFailed(job, "server_error", _FAULT))
+
+    async def _predict(self, job: int, samples: NDArray[np.float32]) -> AsyncIterator[EngineResult]:
+        predictor = self._pipeline.turn_predictor
+        if predictor is None:
+            raise EngineError("engine_unavailable", "The deployment has no turn predictor.")
+        probability = await predictor.predict(samples)
+        if not 0 <= probability <= 1:
+            raise EngineError("engine_invalid_answer", "The turn predictor gave no probability.")
+        yield TurnEndPredicted(job, probability)
 
     async def _transcribe(
         self, job: int, transcriber: Transcriber, options: TranscriptionOptions, queue: _Audio

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from antiphon.engines.responder import Responder
 from antiphon.engines.stt import Transcriber
+from antiphon.engines.turn import TurnPredictor
 from antiphon.runtime.speech_scores import SpeechScores
 
 
@@ -45,3 +46,5 @@ class Pipeline:
     transcription_models: Mapping[str, Transcriber]
     """Transcribers by the model or deployment name that a client asks for."""
     answering: Answering = field(default_factory=Answering)
+    turn_predictor: TurnPredictor | None = None
+    """What hears whether a turn is over; None: nothing does."""

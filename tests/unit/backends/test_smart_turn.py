@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from antiphon import weights
 from antiphon.backends.log_mel import log_mel
 from antiphon.backends.smart_turn import create
+from antiphon.engines import plugins
 from antiphon.engines.turn import TURN_SAMPLE_RATE_HZ, TURN_WINDOW_MS, TurnPredictor
 from antiphon.protocol.errors import EngineError
 from antiphon.testing.contracts import TurnPredictorContract
@@ -53,6 +54,10 @@ def test_the_file_is_the_publishers() -> None:
     assert hashlib.sha256(data).hexdigest() == (
         "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f"
     )
+
+
+def test_it_is_found_by_name() -> None:
+    assert plugins.load("turn", "smart-turn") is create
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,8 @@ def paused(settings: TurnDetection, silent_frames: int = 3) -> TurnDetector:
 def test_what_was_said_shortens_the_wait() -> None:
     detector = paused(SemanticVad(eagerness="high"))
     assert detector.understand("What time is it?") is None
-    ends = [detector.observe(QUIET, 128 + 32 * index) for index in range(1, 4)]
-    assert ends == [None, None, SpeechStopped(224)]
+    ends = [detector.observe(QUIET, 128 + 32 * index) for index in range(1, 8)]
+    assert ends == [None] * 6 + [SpeechStopped(32 + 320)]
 
 
 def test_what_sounds_unfinished_does_not() -> None:
@@ -148,7 +148,7 @@ def test_what_sounds_unfinished_does_not() -> None:
 
 @pytest.mark.parametrize(
     ("eagerness", "said_ms", "unsaid_ms"),
-    [("low", 640, 8000), ("medium", 320, 4000), ("auto", 320, 4000), ("high", 192, 2000)],
+    [("low", 2000, 8000), ("medium", 1200, 4000), ("auto", 1200, 4000), ("high", 320, 2000)],
 )
 def test_eagerness_sets_both_waits(
     eagerness: Literal["low", "medium", "high", "auto"], said_ms: int, unsaid_ms: int
@@ -162,12 +162,34 @@ def test_eagerness_sets_both_waits(
 
 def test_silence_before_the_words_were_known_counts() -> None:
     detector = paused(SemanticVad(eagerness="high"), silent_frames=20)
-    assert detector.understand("What time is it?") == SpeechStopped(32 + 192)
+    assert detector.understand("What time is it?") == SpeechStopped(32 + 320)
     assert not detector.is_speech
+
+
+def test_what_is_still_to_come_is_waited_for() -> None:
+    detector = paused(SemanticVad(eagerness="high"), silent_frames=20)
+    detector.expect(words=True, voice=True)
+    assert detector.understand("What time is it?") is None
+    assert detector.listen(0.9) == SpeechStopped(32 + 320)
+
+
+def test_an_opinion_that_will_not_come_does_not_count() -> None:
+    detector = paused(SemanticVad(eagerness="high"), silent_frames=20)
+    detector.expect(words=True, voice=True)
+    detector.understand("What time is it?")
+    assert detector.listen(None) == SpeechStopped(32 + 320)
+
+
+def test_nothing_is_expected_of_who_speaks() -> None:
+    detector = TurnDetector(SemanticVad(eagerness="high"))
+    detector.observe(LOUD, 32)
+    detector.expect(words=True, voice=True)
+    assert detector.listen(0.9) is None
 
 
 def test_words_mean_nothing_to_silence_alone_or_outside_a_pause() -> None:
     assert paused(ServerVad()).understand("What time is it?") is None
+    assert paused(ServerVad()).listen(0.9) is None
     talking = TurnDetector(SemanticVad())
     talking.observe(LOUD, 32)
     assert talking.understand("What time is it?") is None

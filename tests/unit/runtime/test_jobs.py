@@ -15,6 +15,7 @@ from antiphon.core.commands import (
     EndTranscription,
     FeedTranscription,
     OpenTranscription,
+    PredictTurnEnd,
     PrepareResponse,
     ScoreSpeech,
     SettleTranscription,
@@ -26,6 +27,7 @@ from antiphon.core.inputs import (
     SpeechScored,
     TranscriptGrew,
     TranscriptSettled,
+    TurnEndPredicted,
 )
 from antiphon.engines.responder import (
     ResponseFinished,
@@ -42,13 +44,19 @@ from antiphon.engines.stt import (
     TranscriberCapabilities,
     TranscriptionOptions,
 )
+from antiphon.engines.turn import TurnPredictor
 from antiphon.engines.vad import Vad
 from antiphon.protocol.errors import EngineError
 from antiphon.runtime.inbox import Inbox
 from antiphon.runtime.jobs import Jobs
 from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.speech_scores import SpeechScores
-from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber, ScriptedVad
+from antiphon.testing.engines import (
+    ScriptedResponder,
+    ScriptedTranscriber,
+    ScriptedTurnPredictor,
+    ScriptedVad,
+)
 from antiphon.testing.scripts import Hang
 
 REQUEST = ResponseRequest("", (UserTurn("Hi"),), "text", "alloy")
@@ -85,6 +93,7 @@ def pipeline(
     responder: ScriptedResponder | None = None,
     transcriber: Transcriber | None = None,
     vad: Vad | None = None,
+    turn_predictor: TurnPredictor | None = None,
     **models: Transcriber,
 ) -> Pipeline:
     return Pipeline(
@@ -92,6 +101,7 @@ def pipeline(
         responder or ScriptedResponder(),
         transcriber,
         MappingProxyType(models),
+        turn_predictor=turn_predictor,
     )
 
 
@@ -126,6 +136,48 @@ def test_frames_are_scored() -> None:
         assert [round(each, 2) for each in scored.probabilities] == [0.98, 0.02]
 
     run(pipeline(), scenario)
+
+
+def test_the_end_of_a_turn_is_predicted() -> None:
+    async def scenario(jobs: Jobs, inbox: Inbox) -> None:
+        jobs.perform(PredictTurnEnd(7, LOUD))
+        assert await taken(inbox, 1) == [TurnEndPredicted(7, 0.3)]
+
+    predictor = ScriptedTurnPredictor([0.3])
+    run(pipeline(turn_predictor=predictor), scenario)
+    assert predictor.heard[0] is LOUD
+
+
+@pytest.mark.parametrize(
+    ("predictor", "code"),
+    [
+        (None, "engine_unavailable"),
+        (ScriptedTurnPredictor([float("nan")]), "engine_invalid_answer"),
+        (ScriptedTurnPredictor([1.5]), "engine_invalid_answer"),
+        (ScriptedTurnPredictor(before=[EngineError("broken", "Mend it.")]), "broken"),
+    ],
+)
+def test_a_prediction_that_cannot_be_made_fails_its_job(
+    predictor: TurnPredictor | None, code: str
+) -> None:
+    async def scenario(jobs: Jobs, inbox: Inbox) -> None:
+        jobs.perform(PredictTurnEnd(7, LOUD))
+        (failed,) = await taken(inbox, 1)
+        assert (failed.job, failed.code) == (7, code)
+
+    run(pipeline(turn_predictor=predictor), scenario)
+
+
+def test_a_prediction_can_be_cancelled() -> None:
+    async def scenario(jobs: Jobs, _: Inbox) -> None:
+        jobs.perform(PredictTurnEnd(7, LOUD))
+        await until_quiet()
+        jobs.perform(CancelJob(7))
+        await until_quiet()
+
+    predictor = ScriptedTurnPredictor(before=[Hang()])
+    run(pipeline(turn_predictor=predictor), scenario)
+    assert predictor.runs.stopped == 1
 
 
 def test_frames_that_cannot_be_scored_fail_their_job() -> None:
