@@ -66,6 +66,12 @@ class LanguageModelSettings(EndpointSettings, frozen=True, kw_only=True):
     """Whether to send `prompt_cache_key`, the same for all requests of a session."""
     prefill: bool = False
     """Whether to send the prompt ahead, for one token, so that the endpoint's cache knows it."""
+    vision: bool = False
+    """Whether the model reads pictures."""
+    reasoning: bool = False
+    """Whether the endpoint takes `reasoning_effort`."""
+    phases: bool = False
+    """Whether the endpoint takes the `phase` of the assistant's messages."""
     extra_body: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     """Further fields of the request, such as `temperature`."""
 
@@ -74,7 +80,12 @@ class OpenAILanguageModel:
     """Continue a conversation at an endpoint."""
 
     def __init__(self, settings: LanguageModelSettings) -> None:
-        self.capabilities = LanguageModelCapabilities(settings.context_tokens, settings.tools)
+        self.capabilities = LanguageModelCapabilities(
+            settings.context_tokens,
+            settings.tools,
+            sees=settings.vision,
+            reasons=settings.reasoning,
+        )
         self._settings = settings
         self._endpoint = Endpoint(KIND, settings)
 
@@ -151,7 +162,7 @@ class OpenAILanguageModel:
         fields: dict[str, object] = {
             **settings.extra_body,
             "model": settings.model,
-            "messages": [_message(each) for each in request.messages],
+            "messages": [_message(each, with_phase=settings.phases) for each in request.messages],
             "stream": True,
         }
         if settings.count_tokens:
@@ -160,6 +171,8 @@ class OpenAILanguageModel:
             fields |= _tool_fields(request)
         if request.max_tokens is not None:
             fields[settings.max_tokens_field] = request.max_tokens
+        if request.reasoning_effort is not None:
+            fields["reasoning_effort"] = request.reasoning_effort
         if settings.cache_key and request.session_key:
             fields["prompt_cache_key"] = request.session_key
         return fields
@@ -247,22 +260,39 @@ def _tool(tool: Tool) -> dict[str, object]:
     return {"type": "function", "function": function}
 
 
-def _message(message: ChatMessage) -> dict[str, object]:
+def _message(message: ChatMessage, *, with_phase: bool) -> dict[str, object]:
     match message:
         case SystemMessage(text):
             return {"role": "system", "content": text}
-        case UserMessage(text):
-            return {"role": "user", "content": text}
+        case UserMessage():
+            return {"role": "user", "content": _shown(message)}
         case ToolMessage(call_id, output):
             return {"role": "tool", "tool_call_id": call_id, "content": output}
-        case AssistantMessage(text, ()):
-            return {"role": "assistant", "content": text}
-        case AssistantMessage(text, calls):
-            return {
-                "role": "assistant",
-                "content": text or None,
-                "tool_calls": [_call(each) for each in calls],
-            }
+        case AssistantMessage(text, calls, phase):
+            said: dict[str, object] = {"role": "assistant", "content": text}
+            if with_phase and phase is not None:
+                said["phase"] = phase
+            if calls:
+                said |= {"content": text or None, "tool_calls": [_call(each) for each in calls]}
+            return said
+
+
+def _shown(message: UserMessage) -> str | list[dict[str, object]]:
+    """Return a user's text, or text and pictures in their order."""
+    if not message.pictures:
+        return message.text
+    parts: list[dict[str, object]] = []
+    told = 0
+    for picture in message.pictures:
+        parts += _text_part(message.text[told : picture.position])
+        image = {"url": picture.url, "detail": picture.detail}
+        parts.append({"type": "image_url", "image_url": image})
+        told = picture.position
+    return parts + _text_part(message.text[told:])
+
+
+def _text_part(text: str) -> list[dict[str, object]]:
+    return [{"type": "text", "text": text}] if text.strip() else []
 
 
 def _call(call: ToolCall) -> dict[str, object]:

@@ -7,6 +7,7 @@ from antiphon.audio.pcm import duration_ms
 from antiphon.core.conversation import Entry
 from antiphon.core.ids import Ids
 from antiphon.core.output_audio import Clause
+from antiphon.core.pictures import measure
 from antiphon.protocol import errors
 from antiphon.protocol.codec import decode_audio, encode_audio
 from antiphon.protocol.items import (
@@ -22,13 +23,15 @@ from antiphon.protocol.items import (
 from antiphon.protocol.session import Audio, AudioFormat
 
 
-def entry_of(item: Item, path: str, audio: Audio, ids: Ids) -> Entry:
+def entry_of(item: Item, path: str, audio: Audio, ids: Ids, *, sees: bool = False) -> Entry:
     """Make an entry of a client's item; raise `ClientError` for what cannot be kept.
 
-    ``path`` is where the item stands in its event, ``audio`` says how its sound is encoded.
+    ``path`` is where the item stands in its event, ``audio`` says how its sound is encoded, and
+    ``sees`` whether pictures can be shown.
     """
     match item:
         case MessageItem():
+            shown = _look(item, f"{path}.content", sees=sees)
             sounds = tuple(
                 _sound(part, f"{path}.content[{index}]", audio)
                 for index, part in enumerate(item.content)
@@ -37,7 +40,9 @@ def entry_of(item: Item, path: str, audio: Audio, ids: Ids) -> Entry:
             item_id = ids.item() if item.id is UNSET else item.id
             told = structs.replace(item, id=item_id, status="completed", content=content)
             known, spoken = _known(item, sounds), _spoken(item, sounds)
-            return Entry(item_id, told, audio=sounds, heard=known, clauses=spoken)
+            return Entry(
+                item_id, told, audio=sounds, heard=known, clauses=spoken, image_tokens=shown
+            )
         case FunctionCallItem():
             item_id = ids.item() if item.id is UNSET else item.id
             call_id = ids.call() if item.call_id is UNSET else item.call_id
@@ -71,14 +76,21 @@ def with_sound(entry: Entry, audio: Audio) -> Item:
     return structs.replace(item, content=tuple(parts))
 
 
+def _look(item: MessageItem, path: str, *, sees: bool) -> int:
+    """Return the tokens of a message's pictures."""
+    if not sees:
+        for index, part in enumerate(item.content):
+            if isinstance(part, InputImage):
+                raise errors.not_supported(
+                    f"{path}[{index}].type",
+                    "An image for this model",
+                    "Describe the image in text, or connect to a deployment whose model sees.",
+                )
+    return measure(item.content, path)
+
+
 def _sound(part: ContentPart, path: str, audio: Audio) -> bytes:
     match part:
-        case InputImage():
-            raise errors.not_supported(
-                f"{path}.type",
-                "An image for this model",
-                "Describe the image in text, or connect to a model that sees.",
-            )
         case InputAudio(audio=sound) if sound is not UNSET:
             return _decoded(sound, audio.input.format, f"{path}.audio")
         case OutputAudio(audio=sound) if sound is not UNSET:

@@ -23,10 +23,31 @@ class SystemMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in what the user wrote or said."""
+
+    url: str
+    """Data URI with a PNG or JPEG picture."""
+    detail: Literal["auto", "low", "high"] = "auto"
+    """How closely the model is to look."""
+    position: int = 0
+    """How many characters of the message's text stand before it."""
+
+
+@dataclass(frozen=True, slots=True)
 class UserMessage:
-    """What the user wrote or said."""
+    """What the user wrote, said or showed."""
 
     text: str
+    pictures: tuple[Picture, ...] = ()
+    """In order; empty for a model that does not see."""
+
+
+Phase = Literal["commentary", "final_answer"]
+"""Whether the assistant thinks aloud or answers."""
+
+Effort = Literal["minimal", "low", "medium", "high", "xhigh"]
+"""How long a reasoning model thinks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +56,8 @@ class AssistantMessage:
 
     text: str
     calls: tuple[ToolCall, ...] = ()
+    phase: Phase | None = None
+    """None: not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +103,10 @@ class ChatRequest:
     """Tokens of text and arguments; None: whatever the model's context allows."""
     session_key: str = ""
     """Equal for all requests of a session: where a prompt cache may find its prefix again."""
+    reasoning_effort: Effort | None = None
+    """None: as the model pleases."""
+    keeps_all: bool = False
+    """Whether to fail rather than leave out the beginning of what is too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +163,10 @@ class LanguageModelCapabilities:
     tools: bool = True
     is_embedded: bool = False
     """Whether its work costs nothing but this machine's processor time."""
+    sees: bool = False
+    """Whether it reads pictures."""
+    reasons: bool = False
+    """Whether it can be told how long to think."""
 
 
 class LanguageModel(Protocol):

@@ -8,7 +8,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from antiphon.engines.llm import NO_TOKENS, TokenUsage, Tool, ToolChoice
+from antiphon.engines.llm import (
+    NO_TOKENS,
+    Effort,
+    Phase,
+    Picture,
+    TokenUsage,
+    Tool,
+    ToolChoice,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,8 @@ class UserTurn:
     """Written text and what was heard of the spoken parts, in order."""
     audio: bytes = b""
     """PCM16 mono 24 kHz of the spoken parts; empty for a responder that reads transcripts."""
+    pictures: tuple[Picture, ...] = ()
+    """What the user showed, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,8 @@ class AssistantTurn:
     """What the assistant wrote, or said as far as the user heard it."""
 
     text: str
+    phase: Phase | None = None
+    """Whether it thought aloud or answered; None: not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,10 @@ class ResponseRequest:
     max_output_tokens: int | None = None
     session_key: str = ""
     """Equal for all requests of a session."""
+    reasoning_effort: Effort | None = None
+    """How long to think; None: as the model pleases."""
+    keeps_all: bool = False
+    """Whether to fail rather than leave out the beginning of what is too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +158,10 @@ class ResponderCapabilities:
     tools: bool = True
     answers_drafts: bool = False
     """Whether an answer that nobody needs in the end costs nothing but idle processor time."""
+    sees: bool = False
+    """Whether it reads pictures."""
+    reasons: bool = False
+    """Whether it can be told how long to think."""
 
 
 class Responder(Protocol):

@@ -58,6 +58,11 @@ def _check_metadata(metadata: Metadata, path: str) -> None:
 def _check_item(item: Item | ItemReference, path: str) -> None:
     if not isinstance(item, MessageItem):
         return
+    if item.phase is not msgspec.UNSET and item.role != "assistant":
+        raise errors.unusable_value(
+            f"{path}.phase",
+            f"Invalid '{path}.phase': only messages of the assistant have a phase. Leave it out.",
+        )
     allowed = _PARTS_OF_ROLE[item.role]
     for index, part in enumerate(item.content):
         place = f"{path}.content[{index}]"

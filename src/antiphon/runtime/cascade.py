@@ -8,7 +8,7 @@ iterator that `Cascade.respond` returns is closed.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 import numpy as np
@@ -85,6 +85,8 @@ class Cascade:
             answers_drafts=(
                 self._model.capabilities.is_embedded and self._synthesizer.capabilities.is_embedded
             ),
+            sees=self._model.capabilities.sees,
+            reasons=self._model.capabilities.reasons,
         )
 
     async def respond(self, request: ResponseRequest) -> AsyncIterator[ResponsePiece]:
@@ -260,6 +262,8 @@ def chat_request(request: ResponseRequest) -> ChatRequest:
         parallel_tool_calls=request.parallel_tool_calls,
         max_tokens=request.max_output_tokens,
         session_key=request.session_key,
+        reasoning_effort=request.reasoning_effort,
+        keeps_all=request.keeps_all,
     )
 
 
@@ -290,11 +294,11 @@ def _settle_calls(
     """Move the calls collected so far, and their results, to the end of the messages."""
     if not calls:
         return
-    text = ""
-    if messages and isinstance(said := messages[-1], AssistantMessage) and not said.calls:
-        text = said.text
+    said = AssistantMessage("")
+    if messages and isinstance(last := messages[-1], AssistantMessage) and not last.calls:
+        said = last
         messages.pop()
-    messages.append(AssistantMessage(text, tuple(calls)))
+    messages.append(replace(said, calls=tuple(calls)))
     messages.extend(
         ToolMessage(call.call_id, results.get(call.call_id, _NO_RESULT_YET)) for call in calls
     )
@@ -305,10 +309,10 @@ def _message(turn: SystemTurn | UserTurn | AssistantTurn | ResultTurn) -> ChatMe
     match turn:
         case SystemTurn(text):
             return SystemMessage(text)
-        case UserTurn(text):
-            return UserMessage(text)
-        case AssistantTurn(text):
-            return AssistantMessage(text)
+        case UserTurn(text, pictures=pictures):
+            return UserMessage(text, pictures)
+        case AssistantTurn(text, phase):
+            return AssistantMessage(text, phase=phase)
         case ResultTurn(_, output):
             # Its call has been deleted from the conversation; what it says may still matter.
             return SystemMessage(f"Result of an earlier function call: {output}")

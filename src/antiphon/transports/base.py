@@ -14,8 +14,9 @@ from antiphon.protocol.errors import ClientError
 class OutboxLimits:
     """How much may wait for a client that reads slowly."""
 
-    waiting_bytes: int = 16 * 1024 * 1024
-    """Four minutes of speech. One frame may be larger, when it is the only one."""
+    waiting_bytes: int = 32 * 1024 * 1024
+    """Eight minutes of speech, or two of the largest messages with pictures, each told twice. One
+    frame may be larger, when it is the only one."""
     waiting_frames: int = 16_384
     farewell_s: float = 5.0
     """How long a closing client may take to read what waits for it."""
