@@ -112,6 +112,20 @@ def user_text(text: str, **fields: Any) -> Event:
     return {"type": "conversation.item.create", "item": item}
 
 
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
+    "WjR9awAAAABJRU5ErkJggg=="
+)
+"""A picture of one pixel."""
+
+
+def user_image(url: str, text: str = "", **fields: Any) -> Event:
+    written = [{"type": "input_text", "text": text}] if text else []
+    content = [*written, {"type": "input_image", "image_url": url, "detail": "low"}]
+    item = {"type": "message", "role": "user", "content": content} | fields
+    return {"type": "conversation.item.create", "item": item}
+
+
 def assistant_text(text: str, **fields: Any) -> Event:
     content = [{"type": "output_text", "text": text}]
     item = {"type": "message", "role": "assistant", "content": content} | fields

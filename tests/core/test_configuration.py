@@ -3,7 +3,21 @@
 from typing import Any
 
 import pytest
-from talk import CLEAR, MANUAL, Talk, function, offer, pcm, response_create, session_update
+from talk import (
+    CLEAR,
+    MANUAL,
+    RESPOND,
+    TEXT,
+    Talk,
+    function,
+    offer,
+    pcm,
+    response_create,
+    session_update,
+)
+
+from antiphon.core.prompts import PromptVersion, StoredPrompt
+from antiphon.protocol.session import FunctionTool
 
 QUICKSTART = {
     "output_modalities": ["audio"],
@@ -43,8 +57,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"audio": {"output": {"voice": "nobody"}}}, "invalid_value", "session.audio.output.voice"),
     (
         {"audio": {"output": {"voice": {"id": "mine"}}}},
-        "invalid_parameter",
-        "session.audio.output.voice",
+        "invalid_value",
+        "session.audio.output.voice.id",
     ),
     ({"prompt": {"id": "pmpt_1"}}, "invalid_parameter", "session.prompt"),
     ({"reasoning": {"effort": "low"}}, "invalid_parameter", "session.reasoning"),
@@ -225,11 +239,30 @@ def test_tools_are_set_and_cleared(talk: Talk) -> None:
     assert talk.expect("session.updated")["session"]["tools"] == []
 
 
-def test_tracing_may_follow_the_session_at_once(talk: Talk) -> None:
-    talk.client(session_update(tracing="auto"))
-    assert talk.expect("session.updated")["session"]["tracing"] == "auto"
+TRACED = {
+    "workflow_name": "Support",
+    "group_id": "call-7",
+    "metadata": {"customer": "42", "tags": ["a", {"b": None}]},
+}
+
+
+@pytest.mark.parametrize("tracing", ["auto", TRACED, {}])
+def test_tracing_may_follow_the_session_at_once(talk: Talk, tracing: object) -> None:
     talk.client(session_update(tracing=None))
     assert talk.expect("session.updated")["session"]["tracing"] is None
+    talk.client(session_update(tracing=tracing))
+    assert talk.expect("session.updated")["session"]["tracing"] == tracing
+
+
+@pytest.mark.parametrize("other", [None, "auto", {"workflow_name": "Sales"}])
+def test_tracing_stays_as_it_was_enabled(talk: Talk, other: object) -> None:
+    talk.client(session_update(tracing=TRACED))
+    talk.expect("session.updated")
+    talk.client(session_update(tracing=other, instructions="Not applied."))
+    talk.expect_error("invalid_value", "session.tracing")
+    talk.client(session_update(tracing=TRACED, instructions="Applied."))
+    session = talk.expect("session.updated")["session"]
+    assert (session["tracing"], session["instructions"]) == (TRACED, "Applied.")
 
 
 def test_another_model_name_is_accepted_and_changes_nothing(talk: Talk) -> None:
@@ -296,3 +329,148 @@ def test_instructions_and_tools_are_prepared_for(talk: Talk) -> None:
     talk.client(session_update(instructions="Be kind.", tools=[function("weather")]))
     assert talk.prepared()[-1].instructions == "Be kind."
     assert [tool.name for tool in talk.prepared()[-1].tools] == ["weather"]
+
+
+# Reasoning, truncation, voices
+
+
+def test_reasoning_is_refused_where_the_model_does_not_take_it(talk: Talk) -> None:
+    talk.client(session_update(reasoning={"effort": "low"}))
+    talk.expect_error("invalid_parameter", "session.reasoning")
+    talk.client(response_create(reasoning={"effort": "low"}))
+    talk.expect_error("invalid_parameter", "response.reasoning")
+    talk.expect_nothing()
+
+
+def test_reasoning_goes_to_a_model_that_takes_it() -> None:
+    talk = Talk(offer(reasons=True))
+    talk.client(TEXT)
+    assert talk.request.reasoning_effort is None
+    talk.writes("Yes.").client(session_update(reasoning={"effort": "high"}))
+    assert talk.expect("session.updated")["session"]["reasoning"] == {"effort": "high"}
+    talk.client(TEXT)
+    assert talk.request.reasoning_effort == "high"
+    talk.writes("Yes.").client(response_create(reasoning={"effort": "minimal"}))
+    assert talk.request.reasoning_effort == "minimal"
+
+
+def test_parallel_calls_are_the_sessions_choice_and_a_responses(talk: Talk) -> None:
+    talk.client(session_update(parallel_tool_calls=False))
+    assert talk.expect("session.updated")["session"]["parallel_tool_calls"] is False
+    talk.client(TEXT)
+    assert talk.request.parallel_tool_calls is False
+    talk.writes("Yes.").client(response_create(parallel_tool_calls=True))
+    assert talk.request.parallel_tool_calls is True
+
+
+RATIO = {"type": "retention_ratio", "retention_ratio": 0.8}
+
+
+@pytest.mark.parametrize(
+    "truncation",
+    ["auto", "disabled", RATIO, RATIO | {"token_limits": {"post_instructions": 31_744}}],
+)
+def test_truncation_is_told_back(talk: Talk, truncation: object) -> None:
+    talk.client(session_update(truncation=truncation))
+    assert talk.expect("session.updated")["session"]["truncation"] == truncation
+
+
+def test_more_tokens_than_the_model_holds_beside_its_answer_are_refused(talk: Talk) -> None:
+    limited = RATIO | {"token_limits": {"post_instructions": 31_745}}
+    path = "session.truncation.token_limits.post_instructions"
+    talk.client(session_update(truncation=limited))
+    error = talk.expect_error("integer_above_max_value", path)
+    assert "<= 31744" in error["message"]
+    talk.client(session_update(truncation=limited, max_output_tokens=500))
+    talk.expect("session.updated")
+
+
+def test_a_voice_of_ones_own_is_named_by_its_id() -> None:
+    talk = Talk(offer(voices=frozenset({"alloy", "voice_ann"})))
+    talk.client(session_update(voice={"id": "voice_ann"}))
+    output = talk.expect("session.updated")["session"]["audio"]["output"]
+    assert output["voice"] == {"id": "voice_ann"}
+    talk.client(RESPOND).replies(finish=True)
+    assert talk.request.voice == "voice_ann"
+    response = talk.expect("response.done")["response"]
+    assert response["audio"]["output"]["voice"] == "voice_ann"
+    talk.client(session_update(voice={"id": "alloy"}))
+    talk.expect_error("cannot_update_voice", "session.audio.output.voice")
+    talk.client(response_create(audio={"output": {"voice": {"id": "voice_ann"}}}))
+    talk.expect("response.created")
+
+
+# Stored prompts
+
+SUPPORT = StoredPrompt(
+    {
+        "1": PromptVersion("You help {{customer}}."),
+        "2": PromptVersion("You serve {{customer}}.", {}, (FunctionTool(name="look_up"),)),
+    }
+)
+
+
+@pytest.fixture
+def prompted() -> Talk:
+    return Talk(offer(instructions="Stock.", prompts={"support": SUPPORT}))
+
+
+def support(customer: str = "Ann", version: str | None = None) -> dict[str, object]:
+    return {"id": "support", "version": version, "variables": {"customer": customer}}
+
+
+def effective(talk: Talk) -> tuple[str, list[str]]:
+    session = talk.expect("session.updated")["session"]
+    return session["instructions"], [tool["name"] for tool in session["tools"]]
+
+
+def test_a_prompt_gives_instructions_and_tools(prompted: Talk) -> None:
+    prompted.client(session_update(prompt=support()))
+    session = prompted.expect("session.updated")["session"]
+    assert session["prompt"] == support()
+    assert session["instructions"] == "You serve Ann."
+    prompted.client(TEXT)
+    assert prompted.request.instructions == "You serve Ann."
+    assert [tool.name for tool in prompted.request.tools] == ["look_up"]
+
+
+def test_what_the_client_sets_goes_before_the_prompt(prompted: Talk) -> None:
+    prompted.client(session_update(prompt=support(), instructions="Mine.", tools=[]))
+    assert effective(prompted) == ("Mine.", [])
+    prompted.client(session_update(prompt=support("Bob")))
+    assert effective(prompted) == ("Mine.", [])
+    prompted.client(session_update(instructions=""))
+    assert effective(prompted) == ("You serve Bob.", [])
+
+
+def test_another_prompt_takes_the_place_of_the_first_and_none_brings_the_stock_back(
+    prompted: Talk,
+) -> None:
+    prompted.client(session_update(prompt=support()))
+    assert effective(prompted) == ("You serve Ann.", ["look_up"])
+    prompted.client(session_update(prompt=support("Bob", "1")))
+    assert effective(prompted) == ("You help Bob.", [])
+    prompted.client(session_update(prompt=None))
+    assert effective(prompted) == ("Stock.", [])
+
+
+def test_a_prompt_may_be_of_one_response(prompted: Talk) -> None:
+    prompted.client(response_create(prompt=support("Bob", "1")))
+    assert prompted.request.instructions == "You help Bob."
+    prompted.writes("Yes.").client(response_create(prompt=support(), instructions="Mine."))
+    assert prompted.request.instructions == "Mine."
+    assert [tool.name for tool in prompted.request.tools] == ["look_up"]
+    prompted.writes("Yes.").client(TEXT)
+    assert prompted.request.instructions == "Stock."
+
+
+def test_a_prompt_that_cannot_be_filled_changes_nothing(prompted: Talk) -> None:
+    prompted.client(session_update(prompt={"id": "support"}, instructions="Mine."))
+    prompted.expect_error("missing_required_parameter", "session.prompt.variables.customer")
+    prompted.client(session_update(prompt={"id": "sales"}))
+    prompted.expect_error("invalid_value", "session.prompt.id")
+    prompted.client(response_create(prompt=support(version="9")))
+    prompted.expect_error("invalid_value", "response.prompt.version")
+    prompted.expect_nothing()
+    prompted.client(TEXT)
+    assert prompted.request.instructions == "Stock."

@@ -6,6 +6,7 @@ import pytest
 from talk import (
     COMMIT,
     MANUAL,
+    PIXEL,
     RESPOND,
     TEXT,
     Talk,
@@ -19,10 +20,13 @@ from talk import (
     sound_of,
     truncate,
     user_audio,
+    user_image,
     user_text,
 )
 
 from antiphon.core.commands import CancelJob, EndTranscription, OpenTranscription
+from antiphon.engines.llm import Picture, TokenUsage
+from antiphon.engines.responder import AssistantTurn, ResponseFinished, UserTurn, WrittenText
 
 
 def order(talk: Talk) -> list[str]:
@@ -160,10 +164,70 @@ def test_items_that_come_with_other_features_are_refused_by_name(talk: Talk) -> 
     }
     talk.client({"type": "conversation.item.create", "item": item})
     talk.expect_error("invalid_parameter", "item.type")
-    picture = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
-    message = {"type": "message", "role": "user", "content": [picture]}
-    talk.client({"type": "conversation.item.create", "item": message})
-    talk.expect_error("invalid_parameter", "item.content[0].type")
+
+
+def test_a_model_that_does_not_see_is_shown_nothing(talk: Talk) -> None:
+    talk.client(user_image(PIXEL, "What is this?"))
+    error = talk.expect_error("invalid_parameter", "item.content[1].type")
+    assert "connect to a deployment whose model sees" in error["message"]
+    talk.client(response_create(input=[user_image(PIXEL)["item"]]))
+    talk.expect_error("invalid_parameter", "response.input[0].content[0].type")
+    talk.expect_nothing()
+
+
+def test_a_picture_is_kept_and_shown_to_a_model_that_sees() -> None:
+    talk = Talk(offer(sees=True))
+    talk.client(user_image(PIXEL, "What is this?", id="shown"))
+    shown = talk.expect("conversation.item.added")["item"]
+    assert talk.expect("conversation.item.done")["item"] == shown == talk.item("shown")
+    assert shown["content"][1] == {"type": "input_image", "image_url": PIXEL, "detail": "low"}
+    talk.client(TEXT)
+    assert talk.request.context == (
+        UserTurn("What is this?", pictures=(Picture(PIXEL, "low", 13),)),
+    )
+    talk.produces(WrittenText("A dot."), ResponseFinished("stop", TokenUsage(120, 0, 3)))
+    details = talk.expect("response.done")["response"]["usage"]["input_token_details"]
+    assert (details["image_tokens"], details["text_tokens"]) == (85, 35)
+
+
+def test_a_picture_may_be_the_input_of_one_response() -> None:
+    talk = Talk(offer(sees=True))
+    talk.client(response_create(conversation="none", input=[user_image(PIXEL)["item"]]))
+    assert talk.request.context == (UserTurn("", pictures=(Picture(PIXEL, "low", 0),)),)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com/a.png", "data:image/gif;base64,R0lG", "data:image/png;base64,AAAA"]
+)
+def test_only_whole_pictures_in_the_message_are_taken(url: str) -> None:
+    talk = Talk(offer(sees=True))
+    talk.client(user_image(url))
+    talk.expect_error("invalid_value", "item.content[0].image_url")
+    talk.client(TEXT)
+    assert talk.request.context == ()
+
+
+def test_a_conversation_holds_only_so_many_pictures() -> None:
+    talk = Talk(offer(sees=True))
+    large = PIXEL.rstrip("=") + "A" * (5 * 1024 * 1024)
+    large = large[: len(large) - (len(large) - PIXEL.index(",") - 1) % 4]
+    for index in range(6):
+        talk.client(user_image(large, id=f"i{index}"))
+        talk.expect("conversation.item.done")
+    talk.client(user_image(large))
+    talk.expect_error("conversation_full")
+    talk.client(delete("i0")).client(user_image(large))
+    talk.expect("conversation.item.done")
+
+
+def test_the_phase_of_an_answer_is_told_and_remembered(talk: Talk) -> None:
+    talk.client(assistant_text("Let me think.", phase="commentary", id="thought"))
+    assert talk.expect("conversation.item.done")["item"]["phase"] == "commentary"
+    assert talk.item("thought")["phase"] == "commentary"
+    talk.client(TEXT)
+    assert talk.request.context == (AssistantTurn("Let me think.", "commentary"),)
+    talk.client(user_text("Hm.", phase="commentary"))
+    talk.expect_error("invalid_value", "item.phase")
 
 
 def test_a_spoken_item_is_heard_before_it_is_answered(talk: Talk) -> None:

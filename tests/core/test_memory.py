@@ -4,6 +4,7 @@ import pytest
 from talk import (
     CANCEL,
     RESPOND,
+    TEXT,
     Talk,
     assistant_text,
     delete,
@@ -188,8 +189,10 @@ def test_out_of_tokens_everything_sent_is_heard(talk: Talk) -> None:
 # What does not fit
 
 
-def small(truncation: object, words: int = 100) -> Talk:
-    talk = Talk(offer(context_tokens=1024 + words, instructions=""))
+def small(truncation: object, tokens: int = 150) -> Talk:
+    """Talk with a model that holds so many tokens beside its instructions and the answer."""
+    instructions = "x" * int(3.2 * (4096 - 1024 - 17 - tokens))
+    talk = Talk(offer(context_tokens=4096, instructions=instructions))
     talk.client(session_update(truncation=truncation))
     return talk
 
@@ -203,7 +206,7 @@ def test_auto_drops_the_oldest_from_the_prompt_and_from_nowhere_else() -> None:
     talk = small("auto")
     numbered(talk, 9)
     talk.client(RESPOND)
-    assert [int(text) for text in talk.memory] == [4, 5, 6, 7, 8]
+    assert [int(text) for text in talk.memory] == [6, 7, 8]
     talk.replies(finish=True)
     talk.expect("response.done", status="completed")
     assert talk.item("i0")["content"][0]["text"] == "0" * 64
@@ -230,7 +233,7 @@ def test_a_retention_ratio_drops_more_at_once() -> None:
 
 
 def test_a_limit_after_the_instructions_counts_too() -> None:
-    limits = {"post_instructions": 45}
+    limits = {"post_instructions": 60}
     talk = small({"type": "retention_ratio", "retention_ratio": 1.0, "token_limits": limits})
     numbered(talk, 9)
     talk.client(RESPOND)
@@ -238,16 +241,40 @@ def test_a_limit_after_the_instructions_counts_too() -> None:
 
 
 def test_what_was_said_last_is_always_read() -> None:
-    talk = small("auto", words=1)
+    talk = small("auto", tokens=1)
     talk.client(assistant_text("x" * 1000)).client(user_text("y" * 1000)).client(RESPOND)
     assert talk.memory == ["y" * 1000]
 
 
 def test_a_turn_that_does_not_fit_is_told_after_it_not_guessed_at() -> None:
-    talk = small("disabled", words=8)
+    talk = small("disabled", tokens=8)
     talk.transcript = "Too many words for so small a model. " * 5
     talk.says(600).pauses(130)
     assert not talk.started
     talk.pauses(300)
     talk.expect("response.created")
     talk.expect("response.done", status="failed")
+
+
+def test_what_was_dropped_stays_dropped_so_that_prompts_begin_alike() -> None:
+    talk = small("auto")
+    first: list[str] = []
+    for index in range(20):
+        talk.client(user_text(f"{index:064}")).client(TEXT).writes("Yes.")
+        first.append(talk.memory[0])
+    assert len(set(first)) < 10
+    assert len(talk.memory) <= 6
+
+
+def test_room_for_the_next_turn_is_made_while_nobody_waits() -> None:
+    talk = small("auto", tokens=400)
+    for index in range(60):
+        talk.client(user_text(f"{index:032}")).client(TEXT)
+        asked = talk.request
+        talk.writes("Yes.")
+        before = asked.context
+        prepared = talk.prepared()[-1].context
+        talk.client(user_text("And?")).client(TEXT)
+        assert talk.request.context[: len(prepared)] == prepared
+        assert len(talk.request.context) <= len(before) + 3
+        talk.writes("No.")

@@ -116,6 +116,8 @@ def _offer(plan: RealtimePlan, pipeline: Pipeline) -> SessionOffer:
         tools=capabilities.tools,
         context_tokens=capabilities.context_tokens,
         predicts_turns=pipeline.turn_predictor is not None,
+        sees=capabilities.sees,
+        reasons=capabilities.reasons,
         answers_drafts=capabilities.answers_drafts,
         max_session_s=plan.session_minutes * 60,
     )

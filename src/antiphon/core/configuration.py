@@ -5,12 +5,14 @@ refused with the name of the field and the way that works; nothing is accepted a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
 from msgspec import UNSET, Struct, structs
 
+from antiphon.core.prompts import Filled, StoredPrompt, fill
+from antiphon.core.tracing import check_tracing
 from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
 from antiphon.protocol import errors
 from antiphon.protocol.session import (
@@ -21,15 +23,19 @@ from antiphon.protocol.session import (
     AudioOutputPatch,
     AudioPatch,
     FunctionTool,
+    MaxOutputTokens,
     McpChoice,
     McpTool,
+    Prompt,
     RealtimeSession,
+    RetentionRatio,
     SemanticVad,
     ServerVad,
     SessionPatch,
     Tool,
     ToolChoice,
     Transcription,
+    Truncation,
     TurnDetection,
     Voice,
 )
@@ -40,6 +46,11 @@ DEFAULT_INSTRUCTIONS = (
     "more. Use only English unless the user asks for another language. If you did not understand, "
     "say so and ask. Do not mention these rules."
 )
+
+_RESERVED_TOKENS = 1_024
+"""What a context leaves free for the answer when no maximum is asked for."""
+_LARGEST_RESERVED_SHARE = 4
+"""Of the context, at most a quarter is left free for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,13 @@ class SessionOffer:
     context_tokens: int = 32_768
     predicts_turns: bool = False
     """Whether somebody hears from the voice that a turn is over."""
+    sees: bool = False
+    """Whether pictures can be shown."""
+    reasons: bool = False
+    """Whether the model can be told how long to think."""
+    prompts: Mapping[str, StoredPrompt] = field(
+        default_factory=lambda: MappingProxyType[str, StoredPrompt]({})
+    )
     answers_drafts: bool = False
     """Whether to begin an answer while the user still speaks, and to drop it if more is said."""
     tokens_per_minute: int = 1_000_000
@@ -107,6 +125,12 @@ def update(
     if patch.type != "realtime":
         raise errors.wrong_session_type(patch.type, "realtime")
     _refuse_unbuilt(patch)
+    if patch.tracing is not UNSET:
+        check_tracing(session.tracing, patch.tracing)
+    if patch.reasoning is not UNSET:
+        check_reasoning("session.reasoning", offer)
+    if patch.truncation is not UNSET:
+        _check_truncation(patch.truncation, session, patch, offer)
     if patch.tools is not UNSET:
         check_tools(patch.tools, "session.tools", offer)
     if patch.tool_choice is not UNSET:
@@ -115,26 +139,40 @@ def update(
         name: value
         for name, value in _present(patch).items()
         if name not in ("type", "model", "audio")
-    }
-    if patch.instructions is not UNSET and not patch.instructions:
-        # Observed: an empty string brings the stock instructions back.
-        changes["instructions"] = offer.instructions
+    } | _prompted(session, patch, offer)
     if patch.audio is not UNSET:
         changes["audio"] = _hear_and_speak(session.audio, patch.audio, offer, around)
     return structs.replace(session, **changes)
 
 
+def voice_name(voice: Voice) -> str:
+    """Return the name of a built-in voice, or the id of another."""
+    return voice if isinstance(voice, str) else voice.id
+
+
 def check_voice(voice: Voice, path: str, offer: SessionOffer) -> str:
     """Return the name of a voice that this deployment speaks with."""
-    if not isinstance(voice, str):
+    name = voice_name(voice)
+    if offer.voices is not None and name not in offer.voices:
+        place = path if isinstance(voice, str) else f"{path}.id"
+        raise errors.invalid_value(place, name, sorted(offer.voices))
+    return name
+
+
+def check_reasoning(path: str, offer: SessionOffer) -> None:
+    """Refuse to tell a model how long to think that cannot be told."""
+    if not offer.reasons:
         raise errors.not_supported(
             path,
-            "A custom voice",
-            f"Use one of the built-in voices: {', '.join(sorted(offer.voices or ()))}.",
+            f"Reasoning effort with the model '{offer.model}'",
+            "Leave it out, or connect to a deployment whose model takes it.",
         )
-    if offer.voices is not None and voice not in offer.voices:
-        raise errors.invalid_value(path, voice, sorted(offer.voices))
-    return voice
+
+
+def reserved_tokens(most: MaxOutputTokens, offer: SessionOffer) -> int:
+    """Return what a context leaves free for the answer."""
+    wanted = most if isinstance(most, int) else _RESERVED_TOKENS
+    return min(wanted, offer.context_tokens // _LARGEST_RESERVED_SHARE)
 
 
 def check_tools(tools: tuple[Tool, ...], path: str, offer: SessionOffer) -> None:
@@ -172,17 +210,55 @@ def functions(tools: tuple[Tool, ...]) -> tuple[FunctionTool, ...]:
     return tuple(tool for tool in tools if isinstance(tool, FunctionTool))
 
 
+def _prompted(
+    session: RealtimeSession, patch: SessionPatch, offer: SessionOffer
+) -> dict[str, object]:
+    """Return what follows from the prompt for instructions and tools that the client leaves open.
+
+    What equals the prompt's, or the stock instructions, is what the client left open before.
+    """
+    before = _base(session.prompt, offer)
+    after = before
+    changes: dict[str, object] = {}
+    if patch.prompt is not UNSET:
+        after = _base(patch.prompt, offer)
+        check_tools(after.tools, "session.prompt", offer)
+        if session.instructions == before.instructions:
+            changes["instructions"] = after.instructions
+        if session.tools == before.tools:
+            changes["tools"] = after.tools
+    if patch.instructions is not UNSET:
+        # Observed: an empty string brings the stock instructions back.
+        changes["instructions"] = patch.instructions or after.instructions
+    if patch.tools is not UNSET:
+        changes["tools"] = patch.tools
+    return changes
+
+
+def _base(prompt: Prompt | None, offer: SessionOffer) -> Filled:
+    if prompt is None:
+        return Filled(offer.instructions)
+    filled = fill(prompt, "session.prompt", offer.prompts)
+    return replace(filled, instructions=filled.instructions or offer.instructions)
+
+
+def _check_truncation(
+    truncation: Truncation, session: RealtimeSession, patch: SessionPatch, offer: SessionOffer
+) -> None:
+    if not isinstance(truncation, RetentionRatio) or truncation.token_limits is UNSET:
+        return
+    most = truncation.token_limits.post_instructions
+    answer = session.max_output_tokens
+    answer = answer if patch.max_output_tokens is UNSET else patch.max_output_tokens
+    highest = offer.context_tokens - reserved_tokens(answer, offer)
+    if most is not UNSET and most > highest:
+        # Spec: no higher than the model's context without the longest answer.
+        raise errors.integer_above_max_value(
+            "session.truncation.token_limits.post_instructions", highest, most
+        )
+
+
 def _refuse_unbuilt(patch: SessionPatch) -> None:
-    if patch.prompt is not UNSET and patch.prompt is not None:
-        raise errors.not_supported(
-            "session.prompt", "A stored prompt", "Send its text as session.instructions."
-        )
-    if patch.reasoning is not UNSET:
-        raise errors.not_supported(
-            "session.reasoning",
-            "Reasoning effort",
-            "Leave it out; the deployment's model decides for itself.",
-        )
     if patch.include is not UNSET and patch.include:
         raise errors.not_supported(
             "session.include",
@@ -234,7 +310,8 @@ def _speak(
 ) -> AudioOutput:
     if patch.voice is not UNSET:
         check_voice(patch.voice, "session.audio.output.voice", offer)
-        if patch.voice != current.voice and around.has_spoken:
+        is_other = voice_name(patch.voice) != voice_name(current.voice)
+        if is_other and around.has_spoken:
             raise errors.cannot_update_voice()
     return structs.replace(current, **_present(patch))
 

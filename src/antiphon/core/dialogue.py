@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from antiphon.core import context, user_items
 from antiphon.core import plan as planning
+from antiphon.core import user_items
 from antiphon.core.commands import PrepareResponse, RecordAudio
 from antiphon.core.configuration import SessionOffer
+from antiphon.core.context import INAUDIBLE, Context, turn_size
 from antiphon.core.conversation import Conversation, Entry, truncated, with_transcript
 from antiphon.core.end_of_turn import seems_finished
 from antiphon.core.entries import entry_of
@@ -25,11 +26,12 @@ from antiphon.core.happenings import (
 )
 from antiphon.core.ids import Ids
 from antiphon.core.limits import TokenAllowance
+from antiphon.core.memory import Memory, Reading
 from antiphon.core.output_audio import words_until
 from antiphon.core.plan import ResponsePlan
 from antiphon.core.response import Ending, Response, failure
 from antiphon.core.responses import Responses
-from antiphon.engines.responder import ResponseRequest, Turn, UserTurn
+from antiphon.engines.responder import UserTurn
 from antiphon.protocol import errors
 from antiphon.protocol import server_events as server
 from antiphon.protocol.client_events import ConversationItemTruncate
@@ -37,8 +39,9 @@ from antiphon.protocol.errors import ClientError
 from antiphon.protocol.items import ItemReference, ResponseInputItem
 from antiphon.protocol.session import Audio
 
-_RESERVED_TOKENS = 1_024
-"""What a context leaves free for the answer when no maximum is asked for."""
+_AHEAD_SHARE = 8
+"""When a prompt is read ahead, an eighth of the room is left for what the user says next: if the
+beginning of the conversation has to go for it, that is done before there is somebody who waits."""
 
 
 Followed = Heard | HearingFailed | Transcribed | ItemOpened | ItemClosed | ResponseEnded
@@ -51,6 +54,7 @@ class Dialogue:
         "_allowance",
         "_ids",
         "_inline",
+        "_memory",
         "_offer",
         "_session_key",
         "conversation",
@@ -67,6 +71,7 @@ class Dialogue:
         self._session_key = session_key
         self._allowance = TokenAllowance(offer.tokens_per_minute)
         self._inline: dict[str, Entry] = {}
+        self._memory = Memory(as_audio=offer.hears == "audio")
         self.conversation = Conversation()
         self.conversation_id = ids.conversation()
         self.responses = Responses(jobs, offer.response_patience_s)
@@ -81,13 +86,15 @@ class Dialogue:
         told = self.responses.discard_guess()
         previous = self.conversation.add(entry, after)
         told += user_items.tell(entry, previous, self._ids)
-        if self._is_unheard(entry):
+        if self._memory.awaits(entry):
             told.append(SpeechArrived(entry.id, b"".join(entry.audio)))
         return told
 
     def commit_turn(self, turn: TurnCommitted) -> list[Told]:
         """Make an item of what the user said."""
-        return user_items.commit(turn, self.conversation, self._ids)
+        told = user_items.commit(turn, self.conversation, self._ids)
+        self._memory.awaits(self.conversation.require(turn.item_id, "retrieve"))
+        return told
 
     def truncate(self, asked: ConversationItemTruncate) -> list[Told]:
         """Forget what the user did not hear; raise `ClientError` when that cannot be."""
@@ -109,6 +116,7 @@ class Dialogue:
     def drop_item(self, item_id: str, now: float) -> list[Told]:
         """Delete an item and stop whatever is still being found out about it."""
         self.conversation.remove(item_id)
+        self._memory.resolve(item_id)
         deleted = server.ConversationItemDeleted(event_id=self._ids.event(), item_id=item_id)
         return [
             ItemDropped(item_id),
@@ -127,7 +135,7 @@ class Dialogue:
         self._learn(failed.item_id, "")
         told: list[Told] = []
         for response in self.responses:
-            if response.job is None and failed.item_id in response.entry_ids:
+            if response.job is None and failed.item_id in response.reads.unheard:
                 told += response.end(failure(failed.code, failed.message), now)
         return told
 
@@ -163,14 +171,13 @@ class Dialogue:
         """
         self.responses.check_room(in_conversation=planned.in_conversation)
         told: list[Told] = []
-        entries = list(self.conversation) if read is None else read
-        for entry in entries:
+        for entry in read or ():
             if entry.id not in self.conversation:
                 self._inline[entry.id] = entry
-                if self._is_unheard(entry):
+                if self._memory.awaits(entry):
                     told.append(SpeechArrived(entry.id, b"".join(entry.audio)))
-        ids = tuple(entry.id for entry in entries)
-        response = Response(planned, self.conversation_id, ids, self._ids, now)
+        reading = self._memory.reading(self.conversation, read)
+        response = Response(planned, self.conversation_id, reading, self._ids, now)
         self.responses.add(response)
         return [response.announce(), *told, *self._start_ready(now)]
 
@@ -178,7 +185,7 @@ class Dialogue:
         """Start the responses that wait for nothing any more."""
         told: list[Told] = []
         for response in self.responses:
-            if response.job is None and not self._waits(response):
+            if response.job is None and self._memory.is_ready(response.reads):
                 told += self._start(response, now)
         return told
 
@@ -188,12 +195,13 @@ class Dialogue:
             return []
         if certainty == "draft" and not self._offer.answers_drafts:
             return []
-        turns = (*self._turns(list(self.conversation)), UserTurn(text or context.INAUDIBLE))
+        said = UserTurn(text or INAUDIBLE)
         try:
-            request = self._request(planned, turns)
+            known = self._recall(planned, Reading(), turn_size(said))
         except ClientError:
             # It will be told when the turn is over.
             return []
+        request = planning.request(planned, (*known.turns, said), self._session_key)
         if not text:
             return []
         if certainty == "settled":
@@ -206,11 +214,13 @@ class Dialogue:
 
     def prepare(self, planned: ResponsePlan) -> list[Told]:
         """Have the responder read what the next response will begin with."""
+        room = planning.room(planned, self._offer)
+        ahead = 0 if room.retained is None else room.limit // _AHEAD_SHARE
         try:
-            request = self._request(planned, self._turns(list(self.conversation)))
+            known = self._recall(planned, Reading(), ahead)
         except ClientError:
             return []
-        return [PrepareResponse(request)]
+        return [PrepareResponse(planning.request(planned, known.turns, self._session_key))]
 
     def cancel(self, response_id: str | None, now: float) -> list[Told]:
         """Stop a response for the client; raise `ClientError` when there is none."""
@@ -284,8 +294,10 @@ class Dialogue:
     def _end_response(self, ended: ResponseEnded, now: float) -> list[Told]:
         """Forget a response that has said its `response.done`."""
         self.responses.remove(ended.response_id)
-        kept = {item_id for response in self.responses for item_id in response.entry_ids}
-        self._inline = {key: entry for key, entry in self._inline.items() if key in kept}
+        kept = {each for response in self.responses for each in response.reads.own or ()}
+        for item_id in self._inline.keys() - kept:
+            del self._inline[item_id]
+            self._memory.resolve(item_id)
         return [
             server.RateLimitsUpdated(
                 event_id=self._ids.event(), rate_limits=self._allowance.use(ended.tokens, now)
@@ -296,7 +308,8 @@ class Dialogue:
     def _own(self, item: ResponseInputItem, path: str, audio: Audio) -> Entry:
         if not isinstance(item, ItemReference):
             # Its id is the client's affair: the conversation may have an item of the same id.
-            return replace(entry_of(item, path, audio, self._ids), id=self._ids.item())
+            own = entry_of(item, path, audio, self._ids, sees=self._offer.sees)
+            return replace(own, id=self._ids.item())
         entry = self.conversation.find(item.id)
         if entry is None:
             raise errors.unknown_referenced_item(f"{path}.id", item.id)
@@ -318,34 +331,21 @@ class Dialogue:
                 'tool_choice is "required" and there are no tools. Add tools, or choose "auto".',
             )
             return response.end(ending, now)
-        found = [self._find(item_id) for item_id in response.entry_ids]
-        entries = [entry for entry in found if entry is not None]
-        read = context.read(entries, as_audio=self._offer.hears == "audio")
         try:
-            request = self._request(planned, read.turns)
+            known = self._recall(planned, response.reads)
         except ClientError as overflow:
             return response.end(failure(str(overflow.code), overflow.message), now)
-        return self.responses.start(response, request, read, now)
+        request = planning.request(planned, known.turns, self._session_key)
+        return self.responses.start(response, request, known, now)
 
-    def _turns(self, entries: list[Entry]) -> tuple[Turn, ...]:
-        return context.read(entries, as_audio=self._offer.hears == "audio").turns
-
-    def _request(self, planned: ResponsePlan, turns: tuple[Turn, ...]) -> ResponseRequest:
-        most = planned.max_output_tokens
-        reserved = most if isinstance(most, int) else _RESERVED_TOKENS
-        budget = self._offer.context_tokens - reserved - planning.fixed_tokens(planned)
-        fitting = context.fit(turns, planned.truncation, max(1, budget))
-        return planning.request(planned, fitting, self._session_key)
-
-    def _waits(self, response: Response) -> bool:
-        found = (self._find(item_id) for item_id in response.entry_ids)
-        return any(entry is not None and self._is_unheard(entry) for entry in found)
-
-    def _is_unheard(self, entry: Entry) -> bool:
-        return self._offer.hears == "transcript" and entry.is_spoken_by_user and entry.heard is None
+    def _recall(self, planned: ResponsePlan, reading: Reading, ahead: int = 0) -> Context:
+        """Return what is read, as far as it fits; raise `ClientError` if that must be all."""
+        room = planning.room(planned, self._offer)
+        return self._memory.recall(reading, self.conversation, self._find, room, ahead)
 
     def _learn(self, item_id: str, text: str) -> None:
         entry = self._find(item_id)
+        self._memory.resolve(item_id)
         if entry is None:
             return
         known = replace(entry, heard=text)

@@ -8,12 +8,16 @@ from msgspec import UNSET
 
 from antiphon.core.configuration import (
     SessionOffer,
+    check_reasoning,
     check_tool_choice,
     check_tools,
     check_voice,
     functions,
+    reserved_tokens,
+    voice_name,
 )
-from antiphon.core.context import text_tokens
+from antiphon.core.context import Room, text_size
+from antiphon.core.prompts import Filled, fill
 from antiphon.engines import llm
 from antiphon.engines.responder import ResponseRequest, Turn
 from antiphon.protocol import errors
@@ -24,10 +28,15 @@ from antiphon.protocol.session import (
     FunctionTool,
     MaxOutputTokens,
     RealtimeSession,
+    Tool,
     ToolChoice,
     Truncation,
 )
 
+_FRAME_TOKENS = 16
+"""What a chat template adds to the instructions."""
+_TOOL_FRAME_TOKENS = 128
+"""What tells a model how to call tools."""
 _NO_ARGUMENTS: dict[str, object] = {"type": "object", "properties": {}}
 
 
@@ -45,6 +54,7 @@ class ResponsePlan:
     parallel_tool_calls: bool
     max_output_tokens: MaxOutputTokens
     truncation: Truncation
+    reasoning_effort: llm.Effort | None = None
     in_conversation: bool = True
     metadata: Mapping[str, Any] | None = None
 
@@ -57,9 +67,9 @@ def plan(
     has_spoken: bool,
 ) -> ResponsePlan:
     """Combine session and request; raise `ClientError` for what cannot be honoured."""
-    _refuse_unbuilt(asked)
-    tools, choice = _tools(session, asked, offer)
-    audio_format, voice = session.audio.output.format, str(session.audio.output.voice)
+    prompted = _prompted(session, asked, offer)
+    tools, choice = _tools(prompted.tools, session, asked, offer)
+    audio_format, voice = session.audio.output.format, voice_name(session.audio.output.voice)
     if asked.audio is not UNSET and asked.audio.output is not UNSET:
         output = asked.audio.output
         audio_format = audio_format if output.format is UNSET else output.format
@@ -72,7 +82,7 @@ def plan(
     modalities = _or(asked.output_modalities, session.output_modalities)
     return ResponsePlan(
         modality=modalities[0],
-        instructions=_or(asked.instructions, session.instructions),
+        instructions=_or(asked.instructions, prompted.instructions),
         voice=voice,
         format=audio_format,
         speed=session.audio.output.speed,
@@ -81,6 +91,7 @@ def plan(
         parallel_tool_calls=_or(asked.parallel_tool_calls, _or(session.parallel_tool_calls, True)),
         max_output_tokens=_or(asked.max_output_tokens, session.max_output_tokens),
         truncation=session.truncation,
+        reasoning_effort=_effort(session, asked, offer),
         in_conversation=asked.conversation == "auto",
         metadata=_or(asked.metadata, None),
     )
@@ -102,23 +113,47 @@ def request(planned: ResponsePlan, turns: tuple[Turn, ...], session_key: str) ->
         parallel_tool_calls=planned.parallel_tool_calls,
         max_output_tokens=most if isinstance(most, int) else None,
         session_key=session_key,
+        reasoning_effort=planned.reasoning_effort,
+        keeps_all=planned.truncation == "disabled",
     )
 
 
-def fixed_tokens(planned: ResponsePlan) -> int:
-    """Estimate what instructions and tools take of the model's context."""
+def room(planned: ResponsePlan, offer: SessionOffer) -> Room:
+    """Return how much of a conversation fits beside instructions, tools and the answer."""
     described = (f"{tool.name}{tool.description}{tool.parameters}" for tool in planned.tools)
-    return text_tokens(planned.instructions) + sum(text_tokens(text) for text in described)
+    fixed = _FRAME_TOKENS + text_size(planned.instructions)
+    if planned.tools:
+        fixed += _TOOL_FRAME_TOKENS + sum(text_size(text) for text in described)
+    reserved = reserved_tokens(planned.max_output_tokens, offer)
+    return Room.of(planned.truncation, max(1, offer.context_tokens - reserved - fixed))
+
+
+def _prompted(session: RealtimeSession, asked: ResponseParameters, offer: SessionOffer) -> Filled:
+    """Return the instructions and tools of a response that names none itself."""
+    if asked.prompt is UNSET:
+        return Filled(session.instructions, session.tools)
+    filled = fill(asked.prompt, "response.prompt", offer.prompts)
+    check_tools(filled.tools, "response.prompt", offer)
+    return Filled(filled.instructions or session.instructions, filled.tools or session.tools)
+
+
+def _effort(
+    session: RealtimeSession, asked: ResponseParameters, offer: SessionOffer
+) -> llm.Effort | None:
+    if asked.reasoning is not UNSET:
+        check_reasoning("response.reasoning", offer)
+        return asked.reasoning.effort
+    return None if session.reasoning is UNSET else session.reasoning.effort
 
 
 def _tools(
-    session: RealtimeSession, asked: ResponseParameters, offer: SessionOffer
+    own: tuple[Tool, ...], session: RealtimeSession, asked: ResponseParameters, offer: SessionOffer
 ) -> tuple[tuple[FunctionTool, ...], ToolChoice]:
     if asked.tools is not UNSET:
         check_tools(asked.tools, "response.tools", offer)
     if asked.tool_choice is not UNSET:
         check_tool_choice(asked.tool_choice, "response.tool_choice")
-    tools = functions(_or(asked.tools, session.tools))
+    tools = functions(_or(asked.tools, own))
     choice = _or(asked.tool_choice, session.tool_choice)
     if isinstance(choice, FunctionChoice) and choice.name not in {tool.name for tool in tools}:
         if asked.tool_choice is UNSET:
@@ -128,19 +163,6 @@ def _tools(
             "response.tool_choice.name", choice.name, [tool.name for tool in tools]
         )
     return tools, choice
-
-
-def _refuse_unbuilt(asked: ResponseParameters) -> None:
-    if asked.prompt is not UNSET:
-        raise errors.not_supported(
-            "response.prompt", "A stored prompt", "Send its text as response.instructions."
-        )
-    if asked.reasoning is not UNSET:
-        raise errors.not_supported(
-            "response.reasoning",
-            "Reasoning effort",
-            "Leave it out; the deployment's model decides for itself.",
-        )
 
 
 def _tool(tool: FunctionTool) -> llm.Tool:

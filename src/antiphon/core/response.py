@@ -8,9 +8,11 @@ from msgspec import UNSET
 from antiphon.core.context import Context, text_tokens
 from antiphon.core.happenings import ItemClosed, ResponseEnded, Told
 from antiphon.core.ids import Ids
+from antiphon.core.memory import Reading
 from antiphon.core.output_audio import AudioLedger, DropReason, OutputAudio
 from antiphon.core.output_items import FunctionCall, SpokenMessage, WrittenMessage
 from antiphon.core.plan import ResponsePlan
+from antiphon.core.usage import Made, usage
 from antiphon.engines.llm import NO_TOKENS, TokenUsage
 from antiphon.engines.responder import (
     FunctionCallArguments,
@@ -23,10 +25,7 @@ from antiphon.engines.responder import (
 )
 from antiphon.protocol.items import Item
 from antiphon.protocol.response import (
-    CachedTokensDetails,
     FailureError,
-    InputTokenDetails,
-    OutputTokenDetails,
     ResponseAudio,
     ResponseAudioOutput,
     ResponseStatus,
@@ -90,32 +89,31 @@ class Response:
         "_ids",
         "_progress",
         "_started_at",
-        "entry_ids",
         "heard_at",
         "id",
         "job",
         "plan",
+        "reads",
     )
 
     def __init__(
         self,
         plan: ResponsePlan,
         conversation_id: str,
-        entry_ids: tuple[str, ...],
+        reads: Reading,
         ids: Ids,
         now: float,
     ) -> None:
         self.id = ids.response()
         self.plan = plan
-        self.entry_ids = entry_ids
-        """The items that this response reads, in order."""
+        self.reads = reads
         self.job: int | None = None
         """The job that makes it; None while it waits for a transcript."""
         self.heard_at = now
         """When the responder last gave a sign of life."""
         self._ids = ids
         self._conversation_id = conversation_id if plan.in_conversation else None
-        self._context = Context((), 0, 0, 0)
+        self._context = Context()
         self._progress = _Progress()
         self._started_at = now
 
@@ -269,25 +267,9 @@ class Response:
         return message.audio.tokens if isinstance(message, SpokenMessage) else 0
 
     def _usage(self) -> Usage:
-        """Count by modality: what was said counts as sound, the rest as the model counted it."""
-        spent, context = self._progress.usage, self._context
-        read = spent.prompt or text_tokens(self.plan.instructions) + context.text_tokens
-        text_in = max(0, read - context.spoken_text_tokens)
-        text_out = spent.completion or self._progress.tokens
-        audio_in, audio_out = context.audio_tokens, self._audio_tokens()
-        cached = min(spent.cached, text_in)
-        return Usage(
-            total_tokens=text_in + audio_in + text_out + audio_out,
-            input_tokens=text_in + audio_in,
-            output_tokens=text_out + audio_out,
-            input_token_details=InputTokenDetails(
-                text_tokens=text_in,
-                audio_tokens=audio_in,
-                cached_tokens=cached,
-                cached_tokens_details=CachedTokensDetails(text_tokens=cached),
-            ),
-            output_token_details=OutputTokenDetails(text_tokens=text_out, audio_tokens=audio_out),
-        )
+        spent = self._progress.usage
+        made = Made(spent.completion or self._progress.tokens, self._audio_tokens())
+        return usage(spent, self._context, text_tokens(self.plan.instructions), made)
 
     def _ledger(self, ending: Ending, now: float) -> AudioLedger:
         message = self._progress.message

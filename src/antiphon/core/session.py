@@ -156,7 +156,7 @@ class Session(RoutedSession):
         item = event.item
         if isinstance(item, FunctionCallOutputItem):
             self._dialogue.conversation.require_call(item.call_id)
-        entry = entry_of(item, "item", self._session.audio, self._ids)
+        entry = entry_of(item, "item", self._session.audio, self._ids, sees=self._offer.sees)
         if entry.id == self._listening.item_id:
             raise errors.item_already_exists(entry.id)
         return self._dialogue.add_item(entry, event.previous_item_id)

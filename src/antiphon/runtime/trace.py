@@ -8,6 +8,7 @@ Samples for engines are kept as their number and loudness alone: they follow fro
 their last bits differ from one processor to the next.
 """
 
+import hashlib
 import json
 import logging
 import math
@@ -26,6 +27,7 @@ from antiphon.core.ids import Ids
 from antiphon.core.kinds import OFFERS, Offer, open_session
 from antiphon.core.routing import Input, Output
 from antiphon.engines import responder
+from antiphon.engines.llm import Picture
 from antiphon.protocol import codec
 from antiphon.protocol.shapes import is_array, is_object
 from antiphon.protocol.wire import Wire
@@ -39,6 +41,8 @@ _KIND = "kind"
 _CLIENT_EVENT = "client_event"
 _TOLERANCE = 1e-4
 """By how much numbers may differ, which are computed on another processor."""
+_TURNS_SHOWN = 4
+"""Of a conversation that a responder is given."""
 
 Json = dict[str, Any]
 
@@ -123,6 +127,8 @@ def plain(value: object) -> Any:
     """Turn an input, output or part of one into what JSON can hold."""
     if isinstance(value, Wire):
         return msgspec.to_builtins(value)
+    if isinstance(value, responder.ResponseRequest):
+        return _asked(value)
     if is_dataclass(value) and not isinstance(value, type):
         held = {each.name: plain(getattr(value, each.name)) for each in fields(value)}
         return {_KIND: type(value).__name__, **held}
@@ -135,6 +141,38 @@ def plain(value: object) -> Any:
     if hasattr(value, "items"):
         return {key: plain(each) for key, each in cast("Json", value).items()}
     return value
+
+
+def _asked(request: responder.ResponseRequest) -> Json:
+    """Keep the end of the conversation and a mark of all of it.
+
+    The rest stands further up in the trace. With all of it in every request, the trace of a long
+    session would grow with the square of its length.
+    """
+    mark = hashlib.sha256()
+    for turn in request.context:
+        mark.update(repr(_brief(turn)).encode(errors="replace"))
+    latest = [_brief(turn) for turn in request.context[-_TURNS_SHOWN:]]
+    held = {
+        each.name: plain(getattr(request, each.name))
+        for each in fields(request)
+        if each.name != "context"
+    }
+    context = {"turns": len(request.context), "mark": mark.hexdigest()[:16], "latest": latest}
+    return {_KIND: type(request).__name__, "context": context, **held}
+
+
+def _brief(turn: responder.Turn) -> Json:
+    """Return a turn with its sound and pictures as their sizes."""
+    told: Json = {_KIND: type(turn).__name__}
+    for each in fields(turn):
+        value: object = getattr(turn, each.name)
+        if isinstance(value, bytes):
+            value = len(value)
+        elif isinstance(value, tuple):
+            value = [len(picture.url) for picture in cast("tuple[Picture, ...]", value)]
+        told[each.name] = value
+    return told
 
 
 def _measures(samples: NDArray[np.float32]) -> Json:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from antiphon.engines.llm import (
     GenerationFinished,
     GenerationPiece,
     NamedTool,
+    Picture,
     SystemMessage,
     TextDelta,
     TokenUsage,
@@ -99,6 +101,38 @@ def test_a_conversation_is_sent_as_messages() -> None:
     }
     assert fields["messages"][4]["content"] is None
     assert fields["messages"][6] == {"role": "assistant", "content": "It is sunny."}
+
+
+def test_pictures_stand_between_the_text_around_them() -> None:
+    picture = Picture("data:image/png;base64,AAAA", "high", 5)
+    last = Picture("data:image/png;base64,BBBB", "auto", 10)
+    (message,) = sent(ChatRequest((UserMessage("This\nor me?", (picture, last)),)))["messages"]
+    assert message["role"] == "user"
+    assert message["content"] == [
+        {"type": "text", "text": "This\n"},
+        {"type": "image_url", "image_url": {"url": picture.url, "detail": "high"}},
+        {"type": "text", "text": "or me"},
+        {"type": "image_url", "image_url": {"url": last.url, "detail": "auto"}},
+        {"type": "text", "text": "?"},
+    ]
+
+
+def test_how_long_to_think_is_sent_when_it_is_asked_for() -> None:
+    assert sent(replace(HELLO, reasoning_effort="low"))["reasoning_effort"] == "low"
+
+
+def test_the_phase_of_answers_is_sent_where_the_endpoint_takes_it() -> None:
+    request = ChatRequest((AssistantMessage("Hm.", phase="commentary"), *HELLO.messages))
+    assert "phase" not in sent(request)["messages"][0]
+    assert sent(request, {"phases": True})["messages"][0]["phase"] == "commentary"
+
+
+def test_what_the_model_can_do_is_said_in_the_settings() -> None:
+    base = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+    plain = create(base).capabilities
+    assert (plain.sees, plain.reasons) == (False, False)
+    able = create({**base, "vision": True, "reasoning": True}).capabilities
+    assert (able.sees, able.reasons) == (True, True)
 
 
 def test_what_was_not_asked_for_is_not_sent() -> None:

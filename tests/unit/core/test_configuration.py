@@ -218,8 +218,8 @@ def test_a_language_and_a_prompt_are_honoured_where_the_model_can() -> None:
         ),
         (
             {"audio": spoken(voice=CustomVoice(id="v"))},
-            "invalid_parameter",
-            "session.audio.output.voice",
+            "invalid_value",
+            "session.audio.output.voice.id",
         ),
         ({"audio": spoken(voice="marin")}, "cannot_update_voice", "session.audio.output.voice"),
     ],

@@ -1,8 +1,9 @@
 import pytest
 from msgspec import UNSET
 
-from antiphon.core.context import INAUDIBLE, fit, read, text_tokens
+from antiphon.core.context import INAUDIBLE, Context, Room, text_tokens, turn_size, weigh
 from antiphon.core.conversation import Entry
+from antiphon.engines.llm import Picture
 from antiphon.engines.responder import (
     AssistantTurn,
     CallTurn,
@@ -17,6 +18,7 @@ from antiphon.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
     InputAudio,
+    InputImage,
     InputText,
     Item,
     McpListToolsItem,
@@ -25,7 +27,7 @@ from antiphon.protocol.items import (
     OutputText,
     Role,
 )
-from antiphon.protocol.session import RetentionRatio, TokenLimits
+from antiphon.protocol.session import RetentionRatio, TokenLimits, Truncation
 
 SOUND = b"\1\0" * 24_000
 
@@ -34,8 +36,13 @@ def message(role: Role, *parts: ContentPart, **known: object) -> Entry:
     return Entry("i", MessageItem(id="i", role=role, content=parts), **known)  # type: ignore[arg-type]
 
 
+def read(*entries: Entry, as_audio: bool = False) -> Context:
+    passages = (weigh(each, as_audio=as_audio) for each in entries)
+    return Context.of([each for each in passages if each is not None])
+
+
 def turns(*entries: Entry, as_audio: bool = False) -> tuple[Turn, ...]:
-    return read(entries, as_audio=as_audio).turns
+    return read(*entries, as_audio=as_audio).turns
 
 
 def entry(item: Item) -> Entry:
@@ -87,7 +94,7 @@ def test_the_assistant_is_read_as_far_as_it_was_heard() -> None:
 
 def test_tokens_are_counted_by_modality() -> None:
     spoken = message("user", InputAudio(), audio=(SOUND,), heard="four")
-    context = read([spoken, message("user", InputText(text="x" * 40))], as_audio=False)
+    context = read(spoken, message("user", InputText(text="x" * 40)))
     assert (context.audio_tokens, context.spoken_text_tokens) == (10, 1)
     assert context.text_tokens == 1 + 4 + 10 + 4
 
@@ -97,51 +104,104 @@ def test_four_characters_are_a_token(text: str, tokens: int) -> None:
     assert text_tokens(text) == tokens
 
 
-TEN = tuple(UserTurn(f"{index:024}") for index in range(10))  # ten tokens each
+def written(*texts: str) -> Context:
+    return read(*(message("user", InputText(text=text)) for text in texts))
+
+
+TEN = written(*(f"{index:022}" for index in range(10)))  # 15 tokens each, cautiously
+
+
+def kept(context: Context, truncation: Truncation, budget: int, ahead: int = 0) -> int:
+    """Return how many of the turns stay; they must be the last ones."""
+    fitting = Room.of(truncation, budget).fit(context, ahead)
+    assert fitting.turns == context.turns[len(context.turns) - len(fitting.turns) :]
+    assert fitting == Context.of(fitting.passages)
+    return len(fitting.turns)
+
+
+def ratio(share: float, most: int | None = None) -> RetentionRatio:
+    limits = UNSET if most is None else TokenLimits(post_instructions=most)
+    return RetentionRatio(retention_ratio=share, token_limits=limits)
 
 
 @pytest.mark.parametrize(
-    ("budget", "kept"), [(100, 10), (99, 9), (90, 9), (45, 4), (10, 1), (5, 1), (1, 1)]
+    ("budget", "stay"), [(150, 10), (149, 7), (100, 5), (60, 3), (20, 1), (15, 1), (1, 1)]
 )
-def test_the_oldest_turns_go_first_and_the_last_one_stays(budget: int, kept: int) -> None:
-    assert fit(TEN, "auto", budget) == TEN[10 - kept :]
+def test_the_oldest_turns_go_first_a_quarter_at_a_time(budget: int, stay: int) -> None:
+    assert kept(TEN, "auto", budget) == stay
+
+
+def test_room_is_left_for_what_comes_next() -> None:
+    assert kept(TEN, "auto", 160, ahead=10) == 10
+    assert kept(TEN, "auto", 160, ahead=11) == 7
+    assert kept(TEN, ratio(1.0), 160, ahead=11) == 9
 
 
 def test_a_result_is_not_read_without_its_call() -> None:
-    dialogue = (CallTurn("c", "f" * 4, "{}"), ResultTurn("c", "4" * 24), UserTurn("Hi"))
-    assert fit(dialogue, "auto", 15) == (UserTurn("Hi"),)
-    assert fit(dialogue, "auto", 21) == dialogue
-    assert fit(dialogue[:2], "auto", 10) == dialogue[1:2]
+    call = entry(FunctionCallItem(id="i", name="f" * 4, call_id="c", arguments="{}"))
+    result = entry(FunctionCallOutputItem(id="i", call_id="c", output="4" * 24))
+    user = message("user", InputText(text="Hi"))
+    dialogue = read(call, result, user)
+    assert kept(dialogue, ratio(1.0), dialogue.size - 1) == 1
+    assert kept(dialogue, ratio(1.0), dialogue.size) == 3
+    assert kept(read(call, result), ratio(1.0), 10) == 1
 
 
 def test_every_kind_of_turn_has_weight() -> None:
-    assert fit((UserTurn("", SOUND), *TEN[:1]), "auto", 23) == TEN[:1]
-    assert len(fit((UserTurn("", SOUND), *TEN[:1]), "auto", 24)) == 2
-    assert fit((SystemTurn("x" * 24), AssistantTurn("x" * 24)), "auto", 19) == (
-        AssistantTurn("x" * 24),
-    )
+    plain = UserTurn("x" * 31)
+    assert turn_size(plain) == 8 + 10
+    assert turn_size(UserTurn("x" * 31, SOUND)) == turn_size(plain) + 10
+    assert turn_size(SystemTurn("x" * 31)) == turn_size(AssistantTurn("x" * 31)) == 18
+    assert turn_size(UserTurn("漢" * 16)) == 8 + 16
+    assert turn_size(CallTurn("c", "f", "{}")) > turn_size(ResultTurn("c", "")) > 40
 
 
 def test_without_truncation_what_does_not_fit_is_refused() -> None:
-    assert fit(TEN, "disabled", 100) == TEN
+    assert kept(TEN, "disabled", 150) == 10
     with pytest.raises(ClientError) as overflow:
-        fit(TEN, "disabled", 99)
+        kept(TEN, "disabled", 149)
     assert overflow.value.code == "context_length_exceeded"
-    assert "about 100 tokens and the model holds 99" in overflow.value.message
+    assert "about 150 tokens and the model holds 149" in overflow.value.message
+    with pytest.raises(ClientError):
+        kept(TEN, "disabled", 150, ahead=1)
 
 
-def test_a_ratio_leaves_room_for_the_next_turns() -> None:
-    assert fit(TEN, RetentionRatio(retention_ratio=0.5), 99) == TEN[6:]
-    assert fit(TEN, RetentionRatio(retention_ratio=0.5), 100) == TEN
-    assert fit(TEN, RetentionRatio(retention_ratio=0.0), 99) == TEN[9:]
+def test_a_ratio_says_how_much_stays() -> None:
+    assert kept(TEN, ratio(0.5), 149) == 4
+    assert kept(TEN, ratio(0.5), 150) == 10
+    assert kept(TEN, ratio(1.0), 149) == 9
+    assert kept(TEN, ratio(0.0), 149) == 1
 
 
 def test_a_limit_of_tokens_counts_when_it_is_lower() -> None:
-    def limited(most: int | None) -> RetentionRatio:
-        limits = TokenLimits() if most is None else TokenLimits(post_instructions=most)
-        return RetentionRatio(retention_ratio=1.0, token_limits=limits)
+    assert kept(TEN, ratio(1.0, 45), 200) == 3
+    assert kept(TEN, ratio(1.0, 300), 150) == 10
+    assert kept(TEN, ratio(0.5, 90), 200) == 3
+    assert kept(TEN, RetentionRatio(retention_ratio=1.0, token_limits=TokenLimits()), 80) == 5
+    assert kept(Context(), ratio(1.0, 45), 200) == 0
 
-    assert fit(TEN, limited(30), 100) == TEN[7:]
-    assert fit(TEN, limited(200), 100) == TEN
-    assert fit(TEN, limited(None), 50) == TEN[5:]
-    assert fit((), limited(30), 100) == ()
+
+PICTURE = InputImage(image_url="data:image/png;base64,AAAA", detail="low")
+
+
+def test_pictures_stand_where_the_user_put_them() -> None:
+    other = InputImage(image_url="data:image/jpeg;base64,BBBB")
+    parts = (PICTURE, InputText(text="This one"), other, InputText(text="or that?"))
+    (turn,) = turns(message("user", *parts, image_tokens=170))
+    assert turn == UserTurn(
+        "This one\nor that?",
+        pictures=(Picture(PICTURE.image_url, "low", 0), Picture(other.image_url, "auto", 8)),
+    )
+
+
+def test_pictures_have_weight_of_their_own() -> None:
+    shown = read(message("user", PICTURE, image_tokens=85))
+    assert (shown.image_tokens, shown.text_tokens) == (85, 4)
+    assert shown.size == 85 + turn_size(UserTurn(""))
+
+
+def test_the_phase_of_an_answer_is_kept() -> None:
+    said = MessageItem(
+        id="i", role="assistant", content=(OutputText(text="Hm."),), phase="commentary"
+    )
+    assert turns(entry(said)) == (AssistantTurn("Hm.", "commentary"),)

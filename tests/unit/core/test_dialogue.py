@@ -275,7 +275,7 @@ def test_a_draft_means_nothing_where_answers_cost_something(talker: Talker) -> N
 
 
 def test_what_does_not_fit_is_neither_guessed_nor_prepared() -> None:
-    talker = Talker(context_tokens=1030, instructions="")
+    talker = Talker(context_tokens=150, instructions="")
     talker.dialogue.add_item(written("a", "x" * 400), None)
     planned = replace(talker.plan(), truncation="disabled")
     assert talker.dialogue.prepare(planned) == []
@@ -291,7 +291,8 @@ def test_tools_that_are_required_and_missing_fail_the_response(talker: Talker) -
 
 
 def test_a_maximum_is_kept_free_for_the_answer(talker: Talker) -> None:
-    small = Talker(context_tokens=120, instructions="")
+    small = Talker(context_tokens=160, instructions="")
     for index in range(4):
         small.dialogue.add_item(written(f"i{index}", "x" * 64), None)
-    assert len(read(small.respond(max_output_tokens=60))) == 3
+    assert len(read(small.respond(max_output_tokens=10, conversation="none"))) == 4
+    assert len(read(small.respond(max_output_tokens=40))) == 2

@@ -1,8 +1,10 @@
+from typing import Any
+
 import pytest
 from msgspec import structs
 
 from antiphon.core.configuration import SessionOffer, initial_session
-from antiphon.core.plan import fixed_tokens, plan, request
+from antiphon.core.plan import plan, request, room
 from antiphon.engines.llm import NamedTool, Tool
 from antiphon.engines.responder import UserTurn
 from antiphon.protocol.errors import ClientError
@@ -157,8 +159,29 @@ def test_a_choice_of_mcp_kept_from_elsewhere_leaves_the_model_free() -> None:
     assert request(planned, (), "").tool_choice == "auto"
 
 
-def test_tools_take_room_like_instructions() -> None:
-    few = plan(SESSION, ResponseParameters(instructions="x" * 40), OFFER, has_spoken=False)
-    assert fixed_tokens(few) == 10
-    asked = ResponseParameters(instructions="x" * 40, tools=(WEATHER,))
-    assert fixed_tokens(plan(SESSION, asked, OFFER, has_spoken=False)) > 15
+def test_instructions_tools_and_the_answer_take_room() -> None:
+    def limit(**asked: Any) -> int:
+        planned = plan(SESSION, ResponseParameters(**asked), OFFER, has_spoken=False)
+        return room(planned, OFFER).limit
+
+    plain = limit(instructions="")
+    assert plain == OFFER.context_tokens - 1024 - 17
+    assert plain - limit(instructions="x" * 320) == 100
+    assert plain - limit(instructions="", tools=(WEATHER,)) > 128
+    assert limit(instructions="", max_output_tokens=24) == plain + 1000
+
+
+def test_an_answer_never_takes_more_than_a_quarter_of_a_small_context() -> None:
+    small = SessionOffer("m", None, context_tokens=4000)
+    asked = ResponseParameters(instructions="", max_output_tokens=4096)
+    planned = plan(SESSION, asked, small, has_spoken=False)
+    assert room(planned, small).limit == 3000 - 17
+
+
+def test_what_must_be_kept_is_said_to_the_responder() -> None:
+    whole = structs.replace(SESSION, truncation="disabled")
+    planned = plan(whole, ResponseParameters(), OFFER, has_spoken=False)
+    assert request(planned, (), "key").keeps_all
+    assert not request(
+        plan(SESSION, ResponseParameters(), OFFER, has_spoken=False), (), ""
+    ).keeps_all

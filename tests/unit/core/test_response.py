@@ -7,6 +7,7 @@ from antiphon.core.configuration import SessionOffer, initial_session
 from antiphon.core.context import Context
 from antiphon.core.happenings import ItemClosed, ItemOpened, ResponseEnded
 from antiphon.core.ids import Ids
+from antiphon.core.memory import Reading
 from antiphon.core.plan import plan
 from antiphon.core.response import COMPLETED, Ending, Response, failure
 from antiphon.engines.llm import TokenUsage
@@ -29,12 +30,12 @@ PCM = np.full(130 * 24, 5000, "<i2").tobytes()
 
 def response(**asked: object) -> Response:
     planned = plan(SESSION, ResponseParameters(**asked), OFFER, has_spoken=False)  # type: ignore[arg-type]
-    return Response(planned, "conv", ("a", "b"), Ids(b"s"), 1.0)
+    return Response(planned, "conv", Reading(("a", "b")), Ids(b"s"), 1.0)
 
 
 def running(**asked: object) -> Response:
     made = response(**asked)
-    made.start(7, Context((), 100, 20, 30), 2.0)
+    made.start(7, Context(text_tokens=100, audio_tokens=20, spoken_text_tokens=30), 2.0)
     return made
 
 
@@ -61,7 +62,7 @@ def test_it_is_announced_in_progress() -> None:
     assert announced.response.conversation_id == "conv"
     assert announced.response.metadata == {"a": "b"}
     assert made.job is None
-    assert made.entry_ids == ("a", "b")
+    assert made.reads == Reading(("a", "b"))
     outside = response(conversation="none").announce()
     assert outside.response.conversation_id is None  # type: ignore[union-attr]
 
