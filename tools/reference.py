@@ -15,7 +15,12 @@ from msgspec import inspect
 
 from antiphon.cli.main import app
 from antiphon.config.profiles import PROFILES, REALTIME_MODELS, TRANSCRIPTION_MODELS
-from antiphon.config.schema import AuthSettings, DeploymentSettings, ServerSettings
+from antiphon.config.schema import (
+    AuthSettings,
+    DeploymentSettings,
+    LimitsSettings,
+    ServerSettings,
+)
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 
@@ -62,6 +67,13 @@ transcription names always work as `audio.input.transcription.model`: they mean 
 of the session's own deployment until they are defined with `kind = "transcription"`.
 """
 
+LIMITS_TEXT = """\
+What each key may use. `[limits.keys.NAME]` sets `requests`, `tokens` and `sessions` of one key, by
+its name, in place of those of `[limits]`; `[deployments.NAME.limits]` sets them for a deployment,
+for all keys together. Where several apply, all of them must have something left. What clients see
+of that is in [Limit what clients use](../how-to/limits.md).
+"""
+
 COMMANDS_HEAD = """\
 # Command line
 
@@ -77,16 +89,20 @@ def settings_page() -> str:
     parts = [SETTINGS_HEAD]
     for title, struct in (("[server]", ServerSettings), ("[auth]", AuthSettings)):
         parts += [f"## `{title}`\n", _table(struct)]
-    parts += ["## `[deployments.NAME]`\n", DEPLOYMENTS_TEXT, _table(DeploymentSettings)]
+    parts += ["## `[limits]`\n", LIMITS_TEXT, _table(LimitsSettings, "keys")]
+    parts += ["## `[deployments.NAME]`\n", DEPLOYMENTS_TEXT, _table(DeploymentSettings, "limits")]
     parts += ["## Profiles\n", _profiles(), "## Well-known names\n"]
     parts += [f"Realtime: {_listed(REALTIME_MODELS)}.\n"]
     parts += [f"Transcription: {_listed(TRANSCRIPTION_MODELS)}.\n"]
     return "\n".join(parts)
 
 
-def _table(struct: type[msgspec.Struct]) -> str:
+def _table(struct: type[msgspec.Struct], *sections: str) -> str:
+    """Return the keys of a section, without those that are sections of their own."""
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for field in msgspec.structs.fields(struct):
+        if field.name in sections:
+            continue
         info = inspect.type_info(field.type)
         meaning = _description(info).replace("|", "\\|")
         default = "–" if field.default is None else f"`{_toml(field.default)}`"

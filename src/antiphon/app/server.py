@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from antiphon import config, weights
 from antiphon.app.addresses import Addresses, Sockets
 from antiphon.app.deployments import assemble, close_engines, create, title
+from antiphon.app.limits import admission
 from antiphon.config import EnginePlan, Loaded, Problem, SettingsError
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.web.application import create_application
@@ -42,8 +43,8 @@ class Server:
 
     def __init__(self, loaded: Loaded) -> None:
         """Bind the sockets. Raises `SettingsError` when that or the certificate fails."""
-        self._settings = loaded.settings
-        self._keys = loaded.keys
+        self._loaded = loaded
+        self._admission = admission(loaded)
         self._plans = config.plan(loaded.settings)
         self._catalogue = Catalogue(
             [each.name for each in self._plans], config.transcription_names(loaded.settings)
@@ -79,6 +80,7 @@ class Server:
             for listener in listeners:
                 await listener.open()
             self._lag.start()
+            self._admission.open()
             self._catalogue.open(await self._load(progress))
             # What lives now lives to the end; the collector need not look at it again.
             gc.collect()
@@ -86,24 +88,27 @@ class Server:
             on_ready(self._sockets.addresses)
             await self._stop.wait()
             _logger.info("draining", extra={"sessions": len(self._sessions)})
-            await self._sessions.drain(self._settings.server.drain_seconds)
+            await self._sessions.drain(self._loaded.settings.server.drain_seconds)
         finally:
             self._lag.stop()
+            self._admission.close()
             for listener in listeners:
                 await listener.close()
             await close_engines(self._engines.values())
 
     def _application(self) -> Starlette:
-        entrance = Entrance(Keyring(self._keys), self._catalogue)
-        traces = self._settings.server.trace_dir
+        keyring = Keyring(self._loaded.keys, self._loaded.key_names)
+        entrance = Entrance(keyring, self._catalogue)
+        traces = self._loaded.settings.server.trace_dir
         return create_application(
-            Pages(entrance, self._catalogue, self._sessions, self._metrics),
+            Pages(entrance, self._catalogue, self._sessions, self._metrics, self._admission),
             RealtimeDoor(
                 entrance,
                 self._catalogue,
                 self._sessions,
                 self._metrics,
                 Path(traces) if traces else None,
+                admission=self._admission,
             ),
         )
 
@@ -132,7 +137,7 @@ class Server:
         artifacts = list(dict.fromkeys(itertools.chain.from_iterable(needed)))
         self._catalogue.begin([f"weights of {name}" for name in artifacts])
         self._catalogue.begin([title(plan) for plan in plans])
-        await _in_thread(lambda: _bring_weights(artifacts, self._settings.server, progress))
+        await _in_thread(lambda: _bring_weights(artifacts, self._loaded.settings.server, progress))
         for name in artifacts:
             self._catalogue.finish(f"weights of {name}")
 

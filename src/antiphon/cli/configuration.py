@@ -23,7 +23,7 @@ _MASK = "•••"
 _SECRET = re.compile(r"key|token\b|secret|password|authorization|headers|proxy", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _WIDEST = 60
-_SHOWN_DIGEST = len("sha256:") + 8
+_SHOWN_DIGITS = 1 + 8
 
 Row = tuple[str, object, str]
 """Key, value and source."""
@@ -76,6 +76,7 @@ def _rows(loaded: Loaded) -> Iterator[Row]:
                 _shorten(getattr(settings, key)) if section == "auth" else getattr(settings, key)
             )
             yield ".".join(path), value, found.place if found else "default"
+    yield from _limits_rows(loaded)
     yield "auth (key store)", len(config.KeyStore().stored()), str(config.KeyStore().path)
     plans = config.plan(loaded.settings)
     if not any(each.kind == "realtime" for each in loaded.settings.deployments.values()):
@@ -83,6 +84,24 @@ def _rows(loaded: Loaded) -> Iterator[Row]:
         plans = plans[:1]
     for plan in plans:
         yield from _deployment_rows(plan, loaded)
+
+
+def _limits_rows(loaded: Loaded) -> Iterator[Row]:
+    limits = loaded.settings.limits
+    sections: dict[config.KeyPath, config.QuotaSettings] = {("limits",): limits}
+    sections |= {("limits", "keys", name): each for name, each in limits.keys.items()}
+    sections |= {
+        ("deployments", name, "limits"): each.limits
+        for name, each in loaded.settings.deployments.items()
+    }
+    storage = loaded.values.get(("limits", "storage"))
+    yield "limits.storage", _masked(limits.storage), storage.place if storage else "default"
+    for section, each in sections.items():
+        for key in ("requests", "tokens", "sessions"):
+            found = loaded.values.get((*section, key))
+            if found is not None or section == ("limits",):
+                name = ".".join((*section, key))
+                yield name, getattr(each, key), found.place if found else "default"
 
 
 def _deployment_rows(plan: RealtimePlan, loaded: Loaded) -> Iterator[Row]:
@@ -124,7 +143,7 @@ def _masked(value: object, key: str = "") -> object:
 
 
 def _shorten(digests: tuple[str, ...]) -> list[str]:
-    return [f"{each[:_SHOWN_DIGEST]}…" for each in digests]
+    return [f"{each[: each.index(':') + _SHOWN_DIGITS]}…" for each in digests]
 
 
 def _in_toml(value: object) -> str:

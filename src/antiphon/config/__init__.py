@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from antiphon.config.checks import check
+from antiphon.config.checks import Keys, check
 from antiphon.config.profiles import (
     EnginePlan,
     RealtimePlan,
@@ -20,6 +20,8 @@ from antiphon.config.schema import (
     AuthSettings,
     DeploymentSettings,
     EngineSettings,
+    LimitsSettings,
+    QuotaSettings,
     ServerSettings,
     Settings,
 )
@@ -42,8 +44,10 @@ __all__ = [
     "EngineSettings",
     "KeyPath",
     "KeyStore",
+    "LimitsSettings",
     "Loaded",
     "Problem",
+    "QuotaSettings",
     "RealtimePlan",
     "ServerSettings",
     "Settings",
@@ -66,6 +70,8 @@ class Loaded:
     file: Path | None
     keys: frozenset[str]
     """SHA-256 of every accepted key, in hexadecimal digits; those of the key store included."""
+    key_names: Mapping[str, str]
+    """The names of keys that have one, by their SHA-256."""
 
 
 def find_file(environment: Mapping[str, str]) -> Path | None:
@@ -99,10 +105,11 @@ def load(
     settings = reader.read()
     store = KeyStore()
     problems = [*variables.problems, *reader.problems]
-    keys = frozenset(each.removeprefix("sha256:") for each in settings.auth.keys)
-    keys |= store.digests()
+    keys = {each.rpartition(":")[2]: each.rpartition("=")[0] for each in settings.auth.keys}
+    keys |= {each.sha256: each.name for each in store.stored()}
+    key_names = {digest: name for digest, name in keys.items() if name}
     if not problems:
-        problems = check(settings, layers.values, has_keys=bool(keys))
+        problems = check(settings, layers.values, Keys(bool(keys), frozenset(key_names.values())))
     if problems:
         raise SettingsError(problems)
-    return Loaded(settings, layers.values, file, keys)
+    return Loaded(settings, layers.values, file, frozenset(keys), key_names)

@@ -3,17 +3,34 @@
 import difflib
 import ipaddress
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.config.schema import ENGINE_KINDS, NO_ENGINE, STAGES, EngineSettings, Settings
+from antiphon.config.schema import (
+    ENGINE_KINDS,
+    NO_ENGINE,
+    STAGES,
+    EngineSettings,
+    QuotaSettings,
+    Settings,
+)
 from antiphon.config.sources import KeyPath, Problem, Value
 from antiphon.engines import plugins
 
 
-def check(settings: Settings, values: Mapping[KeyPath, Value], *, has_keys: bool) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What is known of the keys that are accepted."""
+
+    exist: bool
+    names: frozenset[str]
+
+
+def check(settings: Settings, values: Mapping[KeyPath, Value], keys: Keys) -> list[Problem]:
     """Return what is wrong with well-formed settings."""
-    problems = [*_check_reach(settings, values, has_keys), *_check_tls(settings, values)]
+    problems = [*_check_reach(settings, values, keys.exist), *_check_tls(settings, values)]
     problems += _check_engines(settings, values)
+    problems += _check_limits(settings, values, keys)
     return problems
 
 
@@ -75,6 +92,62 @@ def _check_engines(settings: Settings, values: Mapping[KeyPath, Value]) -> Itera
                     f"There is no engine '{engine.engine}' for `{stage}`. {hint}",
                     _place(values, ("deployments", name, stage, "engine")),
                 )
+
+
+def _check_limits(
+    settings: Settings, values: Mapping[KeyPath, Value], keys: Keys
+) -> Iterator[Problem]:
+    from antiphon.runtime.counters import IN_PROCESS, open_storage  # only where limits are set
+
+    limits = settings.limits
+    sections: dict[KeyPath, QuotaSettings] = {("limits",): limits}
+    sections |= {("limits", "keys", name): each for name, each in limits.keys.items()}
+    sections |= {
+        ("deployments", name, "limits"): each.limits for name, each in settings.deployments.items()
+    }
+    for section, quotas in sections.items():
+        yield from _check_rates(section, quotas, values)
+    for name, each in settings.deployments.items():
+        if each.kind == "transcription" and each.limits != QuotaSettings():
+            message = "Sessions are counted where they connect, and nobody connects to this one."
+            yield Problem(message, _place_of(values, ("deployments", name, "limits")))
+    for name in limits.keys:
+        if name not in keys.names:
+            known = f"Keys with names: {', '.join(sorted(keys.names)) or 'none'}."
+            cure = (
+                "`antiphon keys create NAME` makes one, and `NAME=sha256:…` in auth.keys names one."
+            )
+            message = f"There is no key named '{name}'. {known} {cure}"
+            yield Problem(message, _place_of(values, ("limits", "keys", name)))
+    if limits.storage != IN_PROCESS:
+        try:
+            open_storage(limits.storage)
+        except ValueError as fault:
+            yield Problem(f"`storage`: {fault}", _place(values, ("limits", "storage")))
+
+
+def _check_rates(
+    section: KeyPath, quotas: QuotaSettings, values: Mapping[KeyPath, Value]
+) -> Iterator[Problem]:
+    from antiphon.runtime.quotas import Limits  # takes a moment to import
+
+    for key in ("requests", "tokens"):
+        rate: str | None = getattr(quotas, key)
+        try:
+            Limits.parse(rate, None, None)
+        except ValueError:
+            yield Problem(
+                f"`{key}`: '{rate}' is no limit. Write a whole number and a time, "
+                '"60/minute", or several, "20/second; 5000/day". Times: second, minute, hour, '
+                "day, month, year.",
+                _place(values, (*section, key)),
+            )
+
+
+def _place_of(values: Mapping[KeyPath, Value], section: KeyPath) -> str:
+    """Return the place of the first key of a section."""
+    found = (each.place for path, each in values.items() if path[: len(section)] == section)
+    return next(found, f"default of {'.'.join(section)}")
 
 
 def _place(values: Mapping[KeyPath, Value], path: KeyPath) -> str:

@@ -14,16 +14,20 @@ from antiphon.config.schema import (
     AuthSettings,
     DeploymentSettings,
     EngineSettings,
+    LimitsSettings,
+    QuotaSettings,
     ServerSettings,
     Settings,
 )
 from antiphon.config.sources import KeyPath, Problem, Value
 
-_SECTIONS = ("server", "auth", "deployments")
+_SECTIONS = ("server", "auth", "limits", "deployments")
 _LONGEST_NAME = 128
+_LIMITS = "limits"
+_KEYS = ("limits", "keys")
 
 
-_Section = TypeVar("_Section", ServerSettings, AuthSettings)
+_Section = TypeVar("_Section", ServerSettings, AuthSettings, LimitsSettings)
 
 
 class Reader:
@@ -39,6 +43,7 @@ class Reader:
         return Settings(
             server=self._section("server", ServerSettings()),
             auth=self._section("auth", AuthSettings()),
+            limits=self._limits(),
             deployments={name: self._deployment(name) for name in self._deployment_names()},
         )
 
@@ -54,7 +59,7 @@ class Reader:
         kinds = _kinds(type(defaults))
         read: dict[str, object] = {}
         for path, value in self._values.items():
-            if path[0] != section or len(path) == 1:
+            if path[0] != section or len(path) == 1 or path[:2] == _KEYS:
                 continue
             key = path[1]
             if key not in kinds or len(path) > 2:
@@ -63,6 +68,31 @@ class Reader:
                 continue
             self._convert(read, key, value, kinds[key])
         return msgspec.structs.replace(defaults, **read)
+
+    def _limits(self) -> LimitsSettings:
+        names = dict.fromkeys(path[2] for path, _ in self._under(_KEYS) if len(path) > len(_KEYS))
+        for path, value in self._under(_KEYS):
+            if len(path) == len(_KEYS) and value.value != {}:
+                self._report(value, "Write [limits.keys.NAME] above the limits of a key.")
+        keys = {name: self._quotas((*_KEYS, name)) for name in names}
+        return msgspec.structs.replace(self._section("limits", LimitsSettings()), keys=keys)
+
+    def _quotas(self, section: KeyPath) -> QuotaSettings:
+        kinds = _kinds(QuotaSettings)
+        read: dict[str, object] = {}
+        for path, value in self._under(section):
+            match path[len(section) :]:
+                case (key,) if key in kinds:
+                    self._convert(read, key, value, kinds[key])
+                case ():
+                    if value.value != {}:
+                        self._report(value, f"Write [{'.'.join(section)}] above its keys.")
+                case (key, *_):
+                    name = ".".join(path)
+                    self._report(value, f"Unknown key '{name}'.{_suggest(key, kinds)}")
+                case _:
+                    pass  # every length is named above
+        return msgspec.structs.replace(QuotaSettings(), **read)
 
     def _deployment_names(self) -> Iterator[str]:
         names = dict.fromkeys(
@@ -83,15 +113,16 @@ class Reader:
                 case ():
                     if value.value != {}:
                         self._report(value, f"Write [deployments.{_quoted(name)}] above its keys.")
-                case (key,) if key in kinds:
+                case (key,) if key in kinds and key != _LIMITS:
                     self._convert(read, key, value, kinds[key])
                 case (key, *_):
-                    if key not in STAGES:
+                    if key not in (*STAGES, _LIMITS):
                         self._report(value, _unknown_in_deployment(path, key, kinds))
                 case _:
                     pass  # every length is named above
         for stage in STAGES:
             read[stage] = self._engine(("deployments", name, stage))
+        read[_LIMITS] = self._quotas(("deployments", name, _LIMITS))
         deployment = msgspec.structs.replace(DeploymentSettings(), **read)
         self._check_stages(name, deployment)
         return deployment

@@ -18,7 +18,8 @@ Port = Annotated[int, Meta(ge=0, le=65_535)]
 Name = Annotated[str, Meta(min_length=1)]
 Milliseconds = Annotated[int, Meta(ge=0, le=10_000)]
 Minutes = Annotated[int, Meta(ge=1, le=1440)]
-Key = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
+Rate = Annotated[str, Meta(min_length=1)]
+Key = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9_.-]{1,64}=)?sha256:[0-9a-f]{64}\Z")]
 
 ENGINE_KINDS: Mapping[Stage, EngineKind] = {
     "vad": "vad",
@@ -83,10 +84,43 @@ class AuthSettings(Struct, frozen=True, kw_only=True):
     keys: Annotated[
         tuple[Key, ...],
         Meta(
-            description="SHA-256 of each API key as `sha256:` and 64 hexadecimal digits; those of "
-            "`antiphon keys create` count as well. None at all: any key is accepted, on loopback."
+            description="SHA-256 of each API key as `sha256:` and 64 hexadecimal digits, or "
+            "`NAME=sha256:…`; those of `antiphon keys create` count as well. None at all: any key "
+            "is accepted, on loopback."
         ),
     ] = ()
+
+
+class QuotaSettings(Struct, frozen=True, kw_only=True):
+    """What one key or one deployment may use; unset: whatever it likes."""
+
+    requests: Annotated[
+        Rate | None,
+        Meta(
+            description="Openings of sessions, responses and calls over HTTP, in a time or in "
+            'several: `"60/minute"`, `"20/second; 5000/day"`.'
+        ),
+    ] = None
+    tokens: Annotated[
+        Rate | None,
+        Meta(description="Tokens of responses, read and said, text and sound: `100000/minute`."),
+    ] = None
+    sessions: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Sessions at once.")
+    ] = None
+
+
+class LimitsSettings(QuotaSettings, frozen=True, kw_only=True):
+    """The section `[limits]`: what each key may use, and where that is counted."""
+
+    storage: Annotated[
+        str,
+        Meta(
+            description="Where quotas are counted. `memory`: in this process. The address of a "
+            "Redis or Valkey server, `redis://HOST:6379`: for all servers that name it."
+        ),
+    ] = "memory"
+    keys: Mapping[str, QuotaSettings] = {}
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True):
@@ -127,6 +161,7 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
         Minutes | None,
         Meta(description="How long its sessions may last; unset: `session_minutes` of `[server]`."),
     ] = None
+    limits: QuotaSettings = QuotaSettings()
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -134,6 +169,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     server: ServerSettings = ServerSettings()
     auth: AuthSettings = AuthSettings()
+    limits: LimitsSettings = LimitsSettings()
     deployments: Mapping[str, DeploymentSettings] = {}
 
 

@@ -14,7 +14,7 @@ from typing import cast
 
 from antiphon.config.lines import Lines
 from antiphon.config.profiles import REALTIME_MODELS, TRANSCRIPTION_MODELS
-from antiphon.config.schema import STAGES, AuthSettings, ServerSettings
+from antiphon.config.schema import STAGES, AuthSettings, LimitsSettings, ServerSettings
 from antiphon.protocol.errors import AntiphonError
 
 KeyPath = tuple[str, ...]
@@ -179,7 +179,8 @@ def _variable_path(variable: str) -> KeyPath | None:
 
 
 def _near_miss(variable: str) -> str | None:
-    for section, settings in (("SERVER", ServerSettings), ("AUTH", AuthSettings)):
+    sections = (("SERVER", ServerSettings), ("AUTH", AuthSettings), ("LIMITS", LimitsSettings))
+    for section, settings in sections:
         prefix = f"{ENVIRONMENT_PREFIX}{section}_"
         key = variable.removeprefix(prefix)
         if variable.startswith(prefix) and key.lower() in settings.__struct_fields__:

@@ -86,6 +86,25 @@ class CancelJob:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeQuota:
+    """Take from the quotas that apply to this session; answered by `QuotaChanged`."""
+
+    response_id: str
+    """The response that it is for."""
+    requests: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettleQuota:
+    """Take the rest of what a response has cost, or give back what it did not need."""
+
+    response_id: str
+    tokens: int
+    """Below zero: to give back."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordAudio:
     """Keep the account of a response's audio, for the trace and the metrics."""
 
@@ -110,6 +129,8 @@ Command = (
     | StartResponse
     | PrepareResponse
     | CancelJob
+    | TakeQuota
+    | SettleQuota
     | RecordAudio
     | CloseConnection
 )

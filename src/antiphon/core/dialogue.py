@@ -25,8 +25,8 @@ from antiphon.core.happenings import (
     TurnCommitted,
 )
 from antiphon.core.ids import Ids
-from antiphon.core.limits import TokenAllowance
 from antiphon.core.memory import Memory, Reading
+from antiphon.core.metering import Metering
 from antiphon.core.output_audio import words_until
 from antiphon.core.plan import ResponsePlan
 from antiphon.core.response import Ending, Response, failure
@@ -51,7 +51,6 @@ class Dialogue:
     """Items and responses, kept consistent with each other."""
 
     __slots__ = (
-        "_allowance",
         "_ids",
         "_inline",
         "_memory",
@@ -60,6 +59,7 @@ class Dialogue:
         "conversation",
         "conversation_id",
         "has_spoken",
+        "metering",
         "responses",
     )
 
@@ -69,12 +69,12 @@ class Dialogue:
         self._offer = offer
         self._ids = ids
         self._session_key = session_key
-        self._allowance = TokenAllowance(offer.tokens_per_minute)
         self._inline: dict[str, Entry] = {}
         self._memory = Memory(as_audio=offer.hears == "audio")
         self.conversation = Conversation()
         self.conversation_id = ids.conversation()
         self.responses = Responses(jobs, offer.response_patience_s)
+        self.metering = Metering(offer, self.responses)
         self.has_spoken = False
         """Whether the assistant has produced sound in this session."""
 
@@ -293,15 +293,15 @@ class Dialogue:
 
     def _end_response(self, ended: ResponseEnded, now: float) -> list[Told]:
         """Forget a response that has said its `response.done`."""
+        rate_limits, settling = self.metering.end(ended, now)
         self.responses.remove(ended.response_id)
         kept = {each for response in self.responses for each in response.reads.own or ()}
         for item_id in self._inline.keys() - kept:
             del self._inline[item_id]
             self._memory.resolve(item_id)
         return [
-            server.RateLimitsUpdated(
-                event_id=self._ids.event(), rate_limits=self._allowance.use(ended.tokens, now)
-            ),
+            server.RateLimitsUpdated(event_id=self._ids.event(), rate_limits=rate_limits),
+            *settling,
             RecordAudio(ended.ledger),
         ]
 
@@ -336,7 +336,7 @@ class Dialogue:
         except ClientError as overflow:
             return response.end(failure(str(overflow.code), overflow.message), now)
         request = planning.request(planned, known.turns, self._session_key)
-        return self.responses.start(response, request, known, now)
+        return self.metering.start(response, request, known, now)
 
     def _recall(self, planned: ResponsePlan, reading: Reading, ahead: int = 0) -> Context:
         """Return what is read, as far as it fits; raise `ClientError` if that must be all."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from antiphon.core.limits import Standing
 from antiphon.engines.responder import ResponsePiece
 
 
@@ -95,6 +96,20 @@ class Draining:
     """The server shuts down: finish what runs, then close."""
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaChanged:
+    """Where the session's quotas stand.
+
+    Told as it begins, after each `TakeQuota`, and when another session took the last of one.
+    """
+
+    standings: tuple[Standing, ...]
+    response_id: str | None = None
+    """The response that `TakeQuota` named."""
+    refused_s: float | None = None
+    """In how many seconds there is more, where there was nothing left to take; None: granted."""
+
+
 EngineResult = (
     SpeechScored
     | TurnEndPredicted
@@ -104,4 +119,12 @@ EngineResult = (
     | ResponseProduced
     | JobFailed
 )
-ShellInput = Connected | Disconnected | ClientMistake | DeadlineReached | Draining | EngineResult
+ShellInput = (
+    Connected
+    | Disconnected
+    | ClientMistake
+    | DeadlineReached
+    | Draining
+    | QuotaChanged
+    | EngineResult
+)

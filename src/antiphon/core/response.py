@@ -128,6 +128,12 @@ class Response:
         message = self._progress.message
         return isinstance(message, SpokenMessage) and message.audio.made_ms > 0
 
+    @property
+    def spent_tokens(self) -> int:
+        """What it has cost so far; nothing before it has made something."""
+        usage = self._usage()
+        return usage.total_tokens if usage.output_tokens else 0
+
     def announce(self) -> Told:
         """Return its `response.created`."""
         return ResponseCreated(

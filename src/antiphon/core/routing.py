@@ -112,6 +112,10 @@ class RoutedSession(ABC):
         self._draining = True
         return []
 
+    def _learn_quota(self, _: inputs.QuotaChanged) -> Iterable[Told]:
+        # Quotas are taken by responses; a kind of session without any has nothing to do with them.
+        return []
+
     def _leave(self, _: client.SessionClose) -> Iterable[Told]:
         return [*self._close(), CloseConnection(_NORMAL, "session.close")]
 
@@ -135,6 +139,7 @@ class RoutedSession(ABC):
         inputs.Disconnected: _disconnect,
         inputs.ClientMistake: _refuse,
         inputs.Draining: _drain,
+        inputs.QuotaChanged: _learn_quota,
         client.SessionClose: _leave,
     }
 

@@ -189,7 +189,11 @@ class Session(RoutedSession):
         return self._dialogue.cancel(event.response_id, self._now)
 
     def _produce(self, produced: inputs.ResponseProduced) -> Iterable[Told]:
-        return self._dialogue.responses.produce(produced.job, produced.piece, self._now)
+        told = self._dialogue.responses.produce(produced.job, produced.piece, self._now)
+        return told + self._dialogue.metering.keep_within(self._now)
+
+    def _heed_quota(self, changed: inputs.QuotaChanged) -> Iterable[Told]:
+        return self._dialogue.metering.learn(changed, self._now)
 
     # Transcription
 
@@ -284,6 +288,7 @@ class Session(RoutedSession):
         inputs.TranscriptDrafted: _draft,
         inputs.TranscriptSettled: _settle,
         inputs.ResponseProduced: _produce,
+        inputs.QuotaChanged: _heed_quota,
         inputs.JobFailed: _fail,
         client.SessionUpdate: _update,
         client.InputAudioBufferAppend: _append,

@@ -22,8 +22,10 @@ from antiphon.core.commands import (
     PrepareResponse,
     RecordAudio,
     ScoreSpeech,
+    SettleQuota,
     SettleTranscription,
     StartResponse,
+    TakeQuota,
 )
 from antiphon.core.inputs import (
     EngineResult,
@@ -85,7 +87,7 @@ class Jobs:
                 self._preparing = self._tasks.create_task(self._prepare(request))
             case CancelJob(job):
                 self._cancel(job)
-            case CloseConnection() | RecordAudio():
+            case CloseConnection() | RecordAudio() | TakeQuota() | SettleQuota():
                 pass  # the runner's own
             case _:
                 assert_never(command)

@@ -8,7 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.core.commands import CloseConnection, RecordAudio
+from antiphon.core.commands import (
+    CloseConnection,
+    Command,
+    RecordAudio,
+    SettleQuota,
+    TakeQuota,
+)
 from antiphon.core.ids import Ids
 from antiphon.core.inputs import Connected, DeadlineReached, Disconnected, Draining
 from antiphon.core.kinds import Offer, open_session
@@ -20,6 +26,7 @@ from antiphon.runtime.connection import Connection, ConnectionLost
 from antiphon.runtime.inbox import Inbox
 from antiphon.runtime.jobs import Jobs
 from antiphon.runtime.pipelines import Pipeline
+from antiphon.runtime.quotas import Account
 from antiphon.runtime.trace import Trace
 
 _logger = logging.getLogger(__name__)
@@ -39,6 +46,8 @@ class Surroundings:
     """Where sessions are recorded; None: nowhere."""
     record_audio: Callable[[AudioLedger], None] | None = None
     """Is told the account of each response's audio."""
+    account: Account | None = None
+    """What the session takes its quotas from; None: it has none."""
 
 
 async def run_session(
@@ -90,9 +99,13 @@ class Runner:
             helpers = (tasks.create_task(self._listen()), tasks.create_task(self._await_stop()))
             try:
                 self._take(Connected(), jobs)
+                if self._around.account is not None:
+                    self._around.account.open(self._inbox.put_at_once)
                 while self._hang_up is None and not self._gone:
                     self._take(await self._next(), jobs)
             finally:
+                if self._around.account is not None:
+                    self._around.account.close()
                 jobs.cancel_all()
                 for helper in helpers:
                     helper.cancel()
@@ -133,18 +146,26 @@ class Runner:
         for output in outputs:
             if isinstance(output, Wire):
                 events.append(output)
-            elif isinstance(output, CloseConnection):
-                self._hang_up = output
-            elif isinstance(output, RecordAudio):
-                if self._around.record_audio is not None:
-                    self._around.record_audio(output.ledger)
             else:
-                jobs.perform(output)
+                self._carry_out(output, jobs)
         if events and not self._gone:
             with suppress(ConnectionLost):
                 self._connection.send(events)
                 return
             self._lose(jobs)
+
+    def _carry_out(self, command: Command, jobs: Jobs) -> None:
+        match command:
+            case CloseConnection():
+                self._hang_up = command
+            case RecordAudio(ledger):
+                if self._around.record_audio is not None:
+                    self._around.record_audio(ledger)
+            case TakeQuota() | SettleQuota():
+                if self._around.account is not None:
+                    self._around.account.perform(command)
+            case _:
+                jobs.perform(command)
 
     def _lose(self, jobs: Jobs) -> None:
         """End the session of a client that can no longer be reached."""

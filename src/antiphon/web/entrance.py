@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 
 from antiphon.web import refusals
 from antiphon.web.catalogue import Asked, Catalogue
-from antiphon.web.keyring import Keyring, offered_subprotocols, presented_keys
+from antiphon.web.keyring import ANYBODY, Keyring, offered_subprotocols, presented_keys
 from antiphon.web.refusals import Refusal, family_of
 
 _GA_API_VERSIONS = frozenset({"v1", "preview"})
@@ -35,6 +35,10 @@ class Entrance:
         if self.keyring.accepts_any and not _is_own_page(request.headers.get("origin")):
             return refusals.foreign_page()
         return None
+
+    def key_id(self, request: HTTPConnection) -> str:
+        """Return the id of the key that let a request in."""
+        return self.keyring.identify(presented_keys(request)) or ANYBODY
 
     def check_session(self, request: HTTPConnection) -> Refusal | None:
         """Return why a request cannot open a session, if so."""

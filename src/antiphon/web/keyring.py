@@ -2,37 +2,54 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from starlette.requests import HTTPConnection
 
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _LONGEST_KEY = 8192
+_SHOWN_DIGITS = 12
+
+ANYBODY = "anybody"
+"""The id of all clients of a server that accepts any key."""
 
 
 class Keyring:
     """The keys that open this server. Without any, whichever key is presented opens it."""
 
-    def __init__(self, digests: Iterable[str]) -> None:
-        self._digests = tuple(digests)
+    def __init__(
+        self,
+        digests: Iterable[str],
+        names: Mapping[str, str] = MappingProxyType[str, str]({}),
+    ) -> None:
+        self._ids = {each: names.get(each, f"sha256:{each[:_SHOWN_DIGITS]}") for each in digests}
 
     @property
     def accepts_any(self) -> bool:
         """Whether no key is configured, so that only this machine is served."""
-        return not self._digests
+        return not self._ids
 
     def accepts(self, keys: Iterable[str]) -> bool:
         """Tell whether one of the presented keys opens this server."""
+        return self.identify(keys) is not None
+
+    def identify(self, keys: Iterable[str]) -> str | None:
+        """Return the id of the presented key that opens this server; None: none of them does.
+
+        An id is the key's name, else the beginning of its hash. It opens nothing and may be logged.
+        """
         presented = [key for key in keys if key and len(key) <= _LONGEST_KEY]
         if self.accepts_any:
-            return bool(presented)
+            return ANYBODY if presented else None
         # Every pair is compared, so that the time tells nothing about which one matched.
         matches = [
-            hmac.compare_digest(hashlib.sha256(key.encode()).hexdigest(), known)
+            key_id
             for key in presented
-            for known in self._digests
+            for known, key_id in self._ids.items()
+            if hmac.compare_digest(hashlib.sha256(key.encode()).hexdigest(), known)
         ]
-        return any(matches)
+        return next(iter(matches), None)
 
 
 def presented_keys(connection: HTTPConnection) -> list[str]:

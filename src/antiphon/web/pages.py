@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from antiphon import __version__
 from antiphon.runtime.metrics import CONTENT_TYPE, Metrics
 from antiphon.web import refusals
+from antiphon.web.admission import Admission, unlimited
 from antiphon.web.catalogue import Catalogue
 from antiphon.web.entrance import Entrance
 from antiphon.web.refusals import Refusal, family_of
@@ -25,6 +26,7 @@ class Pages:
     catalogue: Catalogue
     sessions: OpenSessions
     metrics: Metrics
+    admission: Admission = field(default_factory=unlimited)
     started: int = field(default_factory=lambda: int(time.time()))
 
     async def show_root(self, request: Request) -> Response:
@@ -56,19 +58,23 @@ class Pages:
 
     async def list_models(self, request: Request) -> Response:
         """List all models."""
-        if (refusal := self.entrance.check_key(request)) is not None:
+        if (refusal := await self._check(request)) is not None:
             return refuse(request, refusal)
         names = (*self.catalogue.realtime, *self.catalogue.transcription)
         return JSONResponse({"object": "list", "data": [self._model(name) for name in names]})
 
     async def show_model(self, request: Request) -> Response:
         """Describe one model."""
-        if (refusal := self.entrance.check_key(request)) is not None:
+        if (refusal := await self._check(request)) is not None:
             return refuse(request, refusal)
         name = str(request.path_params["model"])
         if name not in self.catalogue.realtime and name not in self.catalogue.transcription:
             return refuse(request, refusals.unknown_model(name, self.catalogue.realtime))
         return JSONResponse(self._model(name))
+
+    async def _check(self, request: Request) -> Refusal | None:
+        refusal = self.entrance.check_key(request)
+        return refusal or await self.admission.count(self.entrance.key_id(request))
 
     def _model(self, name: str) -> dict[str, object]:
         return {"id": name, "object": "model", "created": self.started, "owned_by": "antiphon"}

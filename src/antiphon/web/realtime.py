@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -18,9 +18,11 @@ from antiphon.protocol.dialects.ga import Ga
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.server_events import Error, ErrorBody
 from antiphon.runtime.metrics import MeteredConnection, Metrics
+from antiphon.runtime.quotas import Account
 from antiphon.runtime.runner import Surroundings, run_session
 from antiphon.transports.base import DEFAULT_LIMITS, OutboxLimits
 from antiphon.transports.websocket import WebSocketConnection
+from antiphon.web.admission import Admission, unlimited
 from antiphon.web.catalogue import Asked, Catalogue, Deployment, Kind
 from antiphon.web.entrance import Entrance, asked, chosen_subprotocol
 from antiphon.web.refusals import INVALID_REQUEST_CLOSE, Refusal, family_of
@@ -46,6 +48,8 @@ class RealtimeDoor:
     """Where sessions are recorded; None: nowhere."""
     outbox: OutboxLimits = DEFAULT_LIMITS
     """How much may wait for a client that reads slowly."""
+    admission: Admission = field(default_factory=unlimited)
+    """Who may open how many sessions."""
 
     async def enter(self, socket: WebSocket) -> None:
         """Serve one connection from its handshake to its end."""
@@ -55,27 +59,45 @@ class RealtimeDoor:
         if refusal is None and deployment is not None:
             await self._open(socket, wanted, deployment)
         elif refusal is not None:
-            self.metrics.refusals.labels(refusal.code).inc()
-            await refuse(socket, refusal)
+            await self._turn_away(socket, refusal)
 
     async def _open(self, socket: WebSocket, wanted: Asked, deployment: Deployment) -> None:
         # Room is taken before anything is awaited, so that a rush cannot exceed the limit.
         connection = WebSocketConnection(socket, _DIALECTS[wanted.kind](), self.outbox)
+        name = wanted.model or wanted.kind
+        key_id = self.entrance.key_id(socket)
         with self.sessions.hold(connection):
-            await socket.accept(chosen_subprotocol(socket))
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(connection.write())
-                name = wanted.model or wanted.kind
-                await self._converse(socket, connection, deployment, name)
+            async with self.admission.hold(key_id, name) as admitted:
+                if isinstance(admitted, Refusal):
+                    await self._turn_away(socket, admitted)
+                    return
+                await socket.accept(chosen_subprotocol(socket))
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(connection.write())
+                    visit = _Visit(name, key_id, admitted)
+                    await self._converse(socket, connection, deployment, visit)
+
+    async def _turn_away(self, socket: WebSocket, refusal: Refusal) -> None:
+        self.metrics.refusals.labels(refusal.code).inc()
+        await refuse(socket, refusal)
 
     async def _converse(
-        self, socket: WebSocket, connection: WebSocketConnection, deployment: Deployment, model: str
+        self,
+        socket: WebSocket,
+        connection: WebSocketConnection,
+        deployment: Deployment,
+        visit: "_Visit",
     ) -> None:
+        model = visit.name
         metered = MeteredConnection(connection, self.metrics, model, time.monotonic)
         around = Surroundings(
-            time.time, self.sessions.stopping, self.traces, self.metrics.record_audio
+            time.time, self.sessions.stopping, self.traces, self.metrics.record_audio, visit.account
         )
-        fields = {"request": socket.scope.get("antiphon.request_id"), "model": model}
+        fields = {
+            "request": socket.scope.get("antiphon.request_id"),
+            "model": model,
+            "key": visit.key_id,
+        }
         start = time.monotonic()
         end = "fault"
         _logger.info("session_opened", extra=fields)
@@ -92,6 +114,16 @@ class RealtimeDoor:
             self.metrics.session_seconds.labels(model, end).observe(seconds)
             fields |= {"session": metered.session_id, "end": end, "s": round(seconds, 3)}
             _logger.info("session_closed", extra=fields)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """Who was let in, and to what."""
+
+    name: str
+    """Of the deployment, or of the kind of session where none is named."""
+    key_id: str
+    account: Account
 
 
 async def refuse(socket: WebSocket, refusal: Refusal) -> None:

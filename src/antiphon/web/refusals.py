@@ -5,6 +5,7 @@ refused handshake, so mistakes in the address are told on the open socket: one `
 close frame. On Azure's paths they are told by HTTP.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -244,6 +245,30 @@ def too_many_sessions(limit: int) -> Refusal:
         type="rate_limit_error",
         headers={"retry-after": _RETRY_S},
     )
+
+
+def quota_used_up(message: str, kind: str, wait_s: float) -> Refusal:
+    """Refuse what a quota leaves no room for."""
+    # Rounded up: whoever comes back a moment early is refused again.
+    seconds = math.ceil(wait_s)
+    return Refusal(
+        429,
+        "rate_limit_exceeded",
+        message,
+        azure_code="429",
+        azure_message=f"{message} Please retry after {seconds} seconds.",
+        type=kind,
+        headers={"retry-after": str(seconds), "retry-after-ms": str(math.ceil(wait_s * 1000))},
+    )
+
+
+def no_seat(limit: int, owner: str) -> Refusal:
+    """Refuse one session more than a key or a deployment may have."""
+    message = (
+        f"Rate limit reached: this {owner} has all of its {limit} sessions in use. Close one, or "
+        f"try again in {_RETRY_S}s."
+    )
+    return quota_used_up(message, "sessions", int(_RETRY_S))
 
 
 # Routes

@@ -14,10 +14,13 @@ from starlette.types import Message
 
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.transcription_offer import TranscriptionSessionOffer
+from antiphon.runtime.counters import Counters
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.runtime.pipelines import Pipeline
+from antiphon.runtime.quotas import Limits, Policy
 from antiphon.runtime.speech_scores import SpeechScores
 from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber, ScriptedVad
+from antiphon.web.admission import Admission
 from antiphon.web.application import create_application
 from antiphon.web.catalogue import Asked, Catalogue, Deployment
 from antiphon.web.entrance import Entrance
@@ -101,7 +104,7 @@ def _answer(sent: list[Message]) -> Answer:
     return Answer(101, headers, {}, first.get("subprotocol"), frames, close)
 
 
-def build(*keys: str) -> Site:
+def build(*keys: str, policy: Policy | None = None) -> Site:
     catalogue = Catalogue(["gpt-realtime", "mine"], ["whisper-1"])
     pipeline = Pipeline(SpeechScores(ScriptedVad()), ScriptedResponder(), ScriptedTranscriber(), {})
     offers = {name: SessionOffer(name, None) for name in catalogue.realtime}
@@ -112,9 +115,10 @@ def build(*keys: str) -> Site:
     metrics = Metrics(lag)
     sessions = OpenSessions(10, lag)
     entrance = Entrance(Keyring(hashlib.sha256(k.encode()).hexdigest() for k in keys), catalogue)
+    admission = Admission.of(policy or Policy(), Counters(None, lambda: 1_000_000.0))
     application = create_application(
-        Pages(entrance, catalogue, sessions, metrics),
-        RealtimeDoor(entrance, catalogue, sessions, metrics),
+        Pages(entrance, catalogue, sessions, metrics, admission),
+        RealtimeDoor(entrance, catalogue, sessions, metrics, admission=admission),
     )
     return Site(application, catalogue, sessions, metrics)
 
@@ -123,6 +127,12 @@ def build(*keys: str) -> Site:
 def locked() -> Site:
     """A site with one key."""
     return build(KEY)
+
+
+@pytest.fixture
+def limited() -> Site:
+    """A site where each key may ask three things a minute."""
+    return build(KEY, "ak-other", policy=Policy(Limits.parse("3/minute", None, None)))
 
 
 @pytest.fixture
