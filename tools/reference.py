@@ -14,7 +14,12 @@ import typer
 from msgspec import inspect
 
 from antiphon.cli.main import app
-from antiphon.config.profiles import PROFILES, REALTIME_MODELS, TRANSCRIPTION_MODELS
+from antiphon.config.profiles import (
+    PROFILES,
+    REALTIME_MODELS,
+    TRANSCRIPTION_MODELS,
+    TRANSLATION_MODELS,
+)
 from antiphon.config.schema import (
     AuthSettings,
     DeploymentSettings,
@@ -64,7 +69,9 @@ engine `openai` are in [Use engines behind an endpoint](../how-to/remote-engines
 
 Once a realtime deployment is defined, only defined names can be connected to. The well-known
 transcription names always work as `audio.input.transcription.model`: they mean the speech-to-text
-of the session's own deployment until they are defined with `kind = "transcription"`.
+of the session's own deployment until they are defined with `kind = "transcription"`. The well-known
+translation name works until anything else that can be connected to is defined; see
+[Translate while one speaks](../how-to/translate.md).
 """
 
 LIMITS_TEXT = """\
@@ -94,6 +101,7 @@ def settings_page() -> str:
     parts += ["## Profiles\n", _profiles(), "## Well-known names\n"]
     parts += [f"Realtime: {_listed(REALTIME_MODELS)}.\n"]
     parts += [f"Transcription: {_listed(TRANSCRIPTION_MODELS)}.\n"]
+    parts += [f"Translation: {_listed(TRANSLATION_MODELS)}.\n"]
     return "\n".join(parts)
 
 

@@ -46,6 +46,18 @@ stt = {{ engine = "scripted" }}
 llm = {{ engine = "scripted", answers = ["This answer goes on for a good while. " ] }}
 tts = {{ engine = "scripted", ms_per_character = 5000 }}
 
+[deployments.gpt-realtime-translate]
+kind = "translation"
+stt = {{ engine = "openai", base_url = "{endpoint}", model = "ears", languages = ["en"] }}
+llm = {{ engine = "openai", base_url = "{endpoint}", model = "rule" }}
+tts = {{ engine = "openai", base_url = "{endpoint}", model = "mouth", languages = ["en", "es"] }}
+
+[deployments.deaf-translator]
+kind = "translation"
+stt = {{ engine = "openai", base_url = "http://127.0.0.1:9/v1", model = "none" }}
+llm = {{ engine = "scripted" }}
+tts = {{ engine = "scripted" }}
+
 [deployments.whisper-1]
 kind = "transcription"
 stt = {{ engine = "scripted", texts = ["What is the weather like?"] }}
@@ -85,9 +97,15 @@ class Server:
         }
 
 
+SPANISH = {"Hello there.": "Buenos días a todos."}
+"""What an interpreter knows."""
+
+
 def say_or_call(fields: Mapping[str, Any]) -> Reply:
-    """Call every tool at "weather", tell what tools answered, else repeat what was said."""
-    last = fields["messages"][-1]
+    """Interpret, call every tool at "weather", tell what tools answered, else repeat."""
+    first, last = fields["messages"][0], fields["messages"][-1]
+    if "interpreter" in str(first["content"]) and "Spanish" in str(first["content"]):
+        return [SPANISH[last["content"]]]
     if last["role"] == "tool":
         return [f"The tool says: {last['content']}"]
     offered = fields.get("tools", ())

@@ -6,9 +6,11 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import cast
 
-from antiphon.config import EnginePlan, Problem, RealtimePlan, SettingsError
+from antiphon.app.translatable import translatable
+from antiphon.config import EnginePlan, Problem, RealtimePlan, SettingsError, TranslationPlan
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
+from antiphon.core.translation_settings import TranslationOffer
 from antiphon.engines import plugins
 from antiphon.engines.llm import LanguageModel
 from antiphon.engines.responder import Responder, ResponderCapabilities
@@ -17,6 +19,7 @@ from antiphon.engines.tts import Synthesizer
 from antiphon.engines.turn import TurnPredictor
 from antiphon.engines.vad import Vad
 from antiphon.runtime.cascade import Cascade
+from antiphon.runtime.interpreter import Interpreter
 from antiphon.runtime.pipelines import Answering, Pipeline
 from antiphon.runtime.speech_scores import SpeechScores
 from antiphon.web.catalogue import Asked, Deployment
@@ -49,7 +52,7 @@ def title(plan: EnginePlan) -> str:
 
 
 def assemble(
-    plans: Iterable[RealtimePlan], engines: Mapping[EnginePlan, object]
+    plans: Iterable[RealtimePlan | TranslationPlan], engines: Mapping[EnginePlan, object]
 ) -> dict[Asked, Deployment]:
     """Return the deployments of plans whose engines are loaded."""
     # Sessions of all deployments with the same VAD are scored together.
@@ -75,9 +78,13 @@ def assemble(
                 None if plan.turn is None else cast("TurnPredictor", engines[plan.turn])
             ),
         )
-        deployments[Asked(plan.name)] = Deployment(_offer(plan, pipeline), pipeline)
+        if isinstance(plan, TranslationPlan):
+            offer = _translation_offer(plan, pipeline, engines)
+            deployments[Asked(plan.name, "translation")] = Deployment(offer, pipeline)
+        else:
+            deployments[Asked(plan.name)] = Deployment(_offer(plan, pipeline), pipeline)
     # A session that only transcribes names no deployment: it listens as the first one does.
-    first = next(iter(deployments.values()))
+    first = next(each for each in deployments.values() if isinstance(each.offer, SessionOffer))
     return {**deployments, Asked("", "transcription"): _transcribing(first)}
 
 
@@ -94,10 +101,15 @@ def _transcribing(deployment: Deployment) -> Deployment:
     return Deployment(transcribing, deployment.pipeline)
 
 
-def _responder(plan: RealtimePlan, engines: Mapping[EnginePlan, object]) -> Responder:
+def _responder(
+    plan: RealtimePlan | TranslationPlan, engines: Mapping[EnginePlan, object]
+) -> Responder:
     if isinstance(plan.answer, EnginePlan):
         return cast("Responder", engines[plan.answer])
     model, synthesizer = (engines[each] for each in plan.answer)
+    if isinstance(plan, TranslationPlan):
+        heard = translatable(plan, engines).hears
+        return Interpreter(cast("LanguageModel", model), cast("Synthesizer", synthesizer), heard)
     return Cascade(cast("LanguageModel", model), cast("Synthesizer", synthesizer))
 
 
@@ -123,6 +135,24 @@ def _offer(plan: RealtimePlan, pipeline: Pipeline) -> SessionOffer:
     )
 
 
+def _translation_offer(
+    plan: TranslationPlan, pipeline: Pipeline, engines: Mapping[EnginePlan, object]
+) -> TranslationOffer:
+    pairs = translatable(plan, engines)
+    return TranslationOffer(
+        model=plan.name,
+        languages=pairs.speaks,
+        hears=pairs.hears,
+        language=pairs.preferred,
+        voice=_default_voice(plan, pipeline.responder.capabilities),
+        transcription_models={
+            name: _transcription_offer(name, transcriber, pipeline)
+            for name, transcriber in pipeline.transcription_models.items()
+        },
+        max_session_s=plan.session_minutes * 60,
+    )
+
+
 def _transcription_offer(
     name: str, transcriber: Transcriber, pipeline: Pipeline
 ) -> TranscriptionOffer:
@@ -135,7 +165,9 @@ def _transcription_offer(
     )
 
 
-def _default_voice(plan: RealtimePlan, capabilities: ResponderCapabilities) -> str:
+def _default_voice(
+    plan: RealtimePlan | TranslationPlan, capabilities: ResponderCapabilities
+) -> str:
     voices = capabilities.voices
     if plan.voice is not None and voices is not None and plan.voice not in voices:
         known = ", ".join(sorted(voices))

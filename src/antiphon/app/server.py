@@ -18,7 +18,14 @@ from antiphon import config, weights
 from antiphon.app.addresses import Addresses, Sockets
 from antiphon.app.deployments import assemble, close_engines, create, title
 from antiphon.app.limits import admission
-from antiphon.config import EnginePlan, Loaded, Problem, SettingsError
+from antiphon.config import (
+    EnginePlan,
+    Loaded,
+    Problem,
+    RealtimePlan,
+    SettingsError,
+    TranslationPlan,
+)
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.web.application import create_application
 from antiphon.web.catalogue import Asked, Catalogue, Deployment
@@ -45,10 +52,14 @@ class Server:
         """Bind the sockets. Raises `SettingsError` when that or the certificate fails."""
         self._loaded = loaded
         self._admission = admission(loaded)
-        self._plans = config.plan(loaded.settings)
+        self._plans: list[RealtimePlan | TranslationPlan] = [*config.plan(loaded.settings)]
+        translations = config.plan_translations(loaded.settings)
         self._catalogue = Catalogue(
-            [each.name for each in self._plans], config.transcription_names(loaded.settings)
+            [each.name for each in self._plans],
+            config.transcription_names(loaded.settings),
+            [each.name for each in translations],
         )
+        self._plans += translations
         self._lag = LoopLag()
         self._metrics = Metrics(self._lag)
         limit = loaded.settings.server.max_sessions

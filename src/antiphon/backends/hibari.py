@@ -73,7 +73,9 @@ class Hibari:
     def __init__(
         self, model: HibariModel, threads: InferenceThreads, voices: frozenset[str]
     ) -> None:
-        self.capabilities = SynthesizerCapabilities(voices, is_embedded=True)
+        self.capabilities = SynthesizerCapabilities(
+            voices, is_embedded=True, languages=frozenset({"en"})
+        )
         self._model = model
         self._threads = threads
         self._voices = voices

@@ -137,7 +137,9 @@ class KokoroModel:
 class Kokoro:
     """Speak English with ten voices."""
 
-    capabilities = SynthesizerCapabilities(frozenset(VOICES), is_embedded=True)
+    capabilities = SynthesizerCapabilities(
+        frozenset(VOICES), is_embedded=True, languages=frozenset({"en"})
+    )
 
     def __init__(
         self, model: KokoroModel, threads: InferenceThreads, fast: hibari.HibariModel | None = None

@@ -41,6 +41,8 @@ class LlamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Replies made at the same time; further ones wait."""
     context_tokens: Annotated[int, Meta(ge=512, le=1_048_576)] = 4096
     """Tokens of conversation and reply in each slot; memory grows with slots x context."""
+    languages: frozenset[str] | None = None
+    """ISO-639-1 codes that it writes well; unset: English, or whichever with a file of your own."""
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.2
     """How free the choice of words is; 0 always takes the likeliest."""
     max_reply_tokens: Annotated[int, Meta(ge=1)] = 1024
@@ -68,9 +70,17 @@ class LlamaLanguageModel:
         self._threads = ThreadPoolExecutor(settings.slots, "language-model")
 
     @property
+    def _languages(self) -> frozenset[str] | None:
+        own = self._settings.model_path is not None
+        # The models of the manifest are too small to be trusted with any other language.
+        return self._settings.languages or (None if own else frozenset({"en"}))
+
+    @property
     def capabilities(self) -> LanguageModelCapabilities:
         """What this model can honour."""
-        return LanguageModelCapabilities(self._settings.context_tokens, is_embedded=True)
+        return LanguageModelCapabilities(
+            self._settings.context_tokens, is_embedded=True, languages=self._languages
+        )
 
     async def generate(self, request: ChatRequest) -> AsyncIterator[GenerationPiece]:
         """Yield text and calls as they are written, `GenerationFinished` last."""

@@ -56,6 +56,8 @@ class LanguageModelSettings(EndpointSettings, frozen=True, kw_only=True):
 
     context_tokens: Annotated[int, Meta(ge=256)] = 32_768
     """How much the model can read and write in all."""
+    languages: frozenset[str] | None = None
+    """ISO-639-1 codes that the model writes well; unset: whichever it does."""
     tools: bool = True
     """Whether the model can call tools."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -85,6 +87,7 @@ class OpenAILanguageModel:
             settings.tools,
             sees=settings.vision,
             reasons=settings.reasoning,
+            languages=settings.languages,
         )
         self._settings = settings
         self._endpoint = Endpoint(KIND, settings)

@@ -44,6 +44,8 @@ class SynthesizerSettings(EndpointSettings, frozen=True, kw_only=True):
     """The rate of `pcm`."""
     voices: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     """The endpoint's voice for each voice of the Realtime API; empty: the names are the same."""
+    languages: frozenset[str] | None = None
+    """ISO-639-1 codes that the voices speak; unset: whichever they do."""
     extra_body: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     """Further fields of the request, such as `speed` or `instructions`."""
 
@@ -53,7 +55,7 @@ class OpenAISynthesizer:
 
     def __init__(self, settings: SynthesizerSettings) -> None:
         voices = frozenset(settings.voices) or None
-        self.capabilities = SynthesizerCapabilities(voices)
+        self.capabilities = SynthesizerCapabilities(voices, languages=settings.languages)
         self._settings = settings
         self._endpoint = Endpoint(KIND, settings)
 

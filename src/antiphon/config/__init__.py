@@ -11,8 +11,10 @@ from antiphon.config.checks import Keys, check
 from antiphon.config.profiles import (
     EnginePlan,
     RealtimePlan,
+    TranslationPlan,
     engines,
     plan,
+    plan_translations,
     transcription_names,
 )
 from antiphon.config.reading import Reader
@@ -52,10 +54,12 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "SettingsError",
+    "TranslationPlan",
     "engines",
     "find_file",
     "load",
     "plan",
+    "plan_translations",
     "transcription_names",
 ]
 

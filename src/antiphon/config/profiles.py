@@ -1,6 +1,6 @@
 """Deployments: the well-known model names, and what fills the stages that are left out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -51,6 +51,10 @@ TRANSCRIPTION_MODELS = (
     "gpt-realtime-whisper",
 )
 """Names that clients ask for as input transcription out of the box."""
+
+
+TRANSLATION_MODELS = ("gpt-realtime-translate",)
+"""Names that clients connect to for a translation out of the box."""
 
 
 def _engine(name: str, **settings: object) -> EngineSettings:
@@ -119,6 +123,28 @@ class RealtimePlan:
     session_minutes: int
 
 
+@dataclass(frozen=True, slots=True)
+class TranslationPlan:
+    """A deployment whose sessions translate."""
+
+    name: str
+    vad: EnginePlan
+    stt: EnginePlan
+    answer: tuple[EnginePlan, EnginePlan]
+    """A language model and a synthesizer."""
+    transcription: Mapping[str, EnginePlan]
+    """Transcribers by the name that a session may ask for."""
+    voice: str | None
+    """The voice that the settings name, which must exist."""
+    preferred_voice: str
+    """The voice to take otherwise, if the engines have it."""
+    language: str | None
+    """Into which to translate unless another is asked for."""
+    session_minutes: int
+    turn: None = None
+    """Nobody takes turns."""
+
+
 def plan(settings: Settings) -> list[RealtimePlan]:
     """Return every deployment that clients can connect to, with all its stages filled.
 
@@ -131,13 +157,39 @@ def plan(settings: Settings) -> list[RealtimePlan]:
         name: each for name, each in settings.deployments.items() if each.kind == "transcription"
     }
     transcription = {name: _fill("stt", each, stages) for name, each in defined.items()}
-    realtime = {name: each for name, each in settings.deployments.items() if name not in defined}
+    realtime = {
+        name: each for name, each in settings.deployments.items() if each.kind == "realtime"
+    }
     if not realtime:
-        well_known = [name for name in REALTIME_MODELS if name not in defined]
+        well_known = [name for name in REALTIME_MODELS if name not in settings.deployments]
         realtime = dict.fromkeys(well_known, DeploymentSettings())
     minutes = settings.server.session_minutes
     return [
         _realtime(name, each, stages, transcription, minutes) for name, each in realtime.items()
+    ]
+
+
+def plan_translations(settings: Settings) -> list[TranslationPlan]:
+    """Return every deployment whose sessions translate.
+
+    The well-known name stands until the settings define a deployment that can be connected to:
+    whoever names engines of their own need not load the embedded ones.
+    """
+    stages = PROFILES[settings.server.profile]
+    transcription = {
+        name: _fill("stt", each, stages)
+        for name, each in settings.deployments.items()
+        if each.kind == "transcription"
+    }
+    defined = {
+        name: each for name, each in settings.deployments.items() if each.kind == "translation"
+    }
+    if all(each.kind == "transcription" for each in settings.deployments.values()):
+        well_known = [name for name in TRANSLATION_MODELS if name not in settings.deployments]
+        defined = dict.fromkeys(well_known, DeploymentSettings(kind="translation"))
+    minutes = settings.server.session_minutes
+    return [
+        _translation(name, each, stages, transcription, minutes) for name, each in defined.items()
     ]
 
 
@@ -149,7 +201,7 @@ def transcription_names(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*well_known, *defined]))
 
 
-def engines(plans: list[RealtimePlan]) -> tuple[EnginePlan, ...]:
+def engines(plans: Iterable[RealtimePlan | TranslationPlan]) -> tuple[EnginePlan, ...]:
     """Return each engine of the deployments once, in the order of first use."""
     found: dict[EnginePlan, None] = {}
     for each in plans:
@@ -191,6 +243,27 @@ def _realtime(
             if deployment.silence_duration_ms is None
             else deployment.silence_duration_ms
         ),
+        session_minutes=deployment.session_minutes or minutes,
+    )
+
+
+def _translation(
+    name: str,
+    deployment: DeploymentSettings,
+    stages: Mapping[Stage, EngineSettings],
+    transcription: Mapping[str, EnginePlan],
+    minutes: int,
+) -> TranslationPlan:
+    stt = _fill("stt", deployment, stages)
+    return TranslationPlan(
+        name=name,
+        vad=_fill("vad", deployment, stages),
+        stt=stt,
+        answer=(_fill("llm", deployment, stages), _fill("tts", deployment, stages)),
+        transcription={**dict.fromkeys(TRANSCRIPTION_MODELS, stt), **transcription},
+        voice=deployment.voice,
+        preferred_voice="marin",
+        language=deployment.language,
         session_minutes=deployment.session_minutes or minutes,
     )
 

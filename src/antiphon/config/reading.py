@@ -158,8 +158,19 @@ class Reader:
                     place,
                     f"A transcription deployment only has `stt`. Remove: {', '.join(unused)}.",
                 )
+        self._check_languages(place, deployment)
         if deployment.responder is not None and (deployment.llm or deployment.tts):
             self._report(place, "A `responder` answers by itself: remove `llm` and `tts`, or it.")
+
+    def _check_languages(self, place: Value, deployment: DeploymentSettings) -> None:
+        if deployment.kind == "translation":
+            for name in ("turn", "responder", "silence_duration_ms"):
+                if getattr(deployment, name) is not None:
+                    cure = "it has `vad`, `stt`, `llm`, `tts`, `voice` and `language`"
+                    self._report(place, f"A translation deployment has no `{name}`: {cure}.")
+        elif deployment.language is not None:
+            cure = 'Remove it, or set `kind = "translation"`.'
+            self._report(place, f"Only a translation deployment has a `language`. {cure}")
 
     def _convert(self, into: dict[str, object], key: str, value: Value, kind: object) -> None:
         raw: object = value.value

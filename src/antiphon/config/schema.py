@@ -11,7 +11,8 @@ from msgspec import Meta, Struct
 from antiphon.engines.plugins import EngineKind
 
 ProfileName = Literal["test", "small", "default"]
-DeploymentKind = Literal["realtime", "transcription"]
+DeploymentKind = Literal["realtime", "transcription", "translation"]
+Language = Literal["en", "es", "pt", "fr", "ja", "ru", "zh", "de", "ko", "hi", "id", "vi", "it"]
 Stage = Literal["vad", "turn", "stt", "llm", "tts", "responder"]
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -135,7 +136,10 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
 
     kind: Annotated[
         DeploymentKind,
-        Meta(description="`realtime`: can be connected to. `transcription`: transcribes input."),
+        Meta(
+            description="`realtime`: converses. `transcription`: transcribes input. `translation`: "
+            "says in another language what it hears."
+        ),
     ] = "realtime"
     vad: Annotated[EngineSettings | None, Meta(description="Voice activity detection.")] = None
     turn: Annotated[
@@ -153,6 +157,13 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
         Meta(description="One engine that answers by itself, instead of `llm` and `tts`."),
     ] = None
     voice: Annotated[Name | None, Meta(description="Voice of a session that asks for none.")] = None
+    language: Annotated[
+        Language | None,
+        Meta(
+            description="Into which language a translation session translates unless it is asked "
+            "for another; unset: one that its `tts` and `llm` know and its `stt` does not hear."
+        ),
+    ] = None
     silence_duration_ms: Annotated[
         Milliseconds | None,
         Meta(description="Silence that ends a turn in a session that sets nothing."),

@@ -9,8 +9,8 @@ from typing import Literal
 
 from antiphon.core.commands import Command
 from antiphon.core.output_audio import AudioLedger, Clause
+from antiphon.protocol.families import AnyServerEvent
 from antiphon.protocol.items import Item
-from antiphon.protocol.server_events import ServerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,14 @@ class ResponseEnded:
     """What it cost in all."""
 
 
+@dataclass(frozen=True, slots=True)
+class TranslationFailed:
+    """A part of what was said will not be translated; the session goes on."""
+
+    code: str
+    message: str
+
+
 Happening = (
     TurnBegan
     | TurnResumed
@@ -134,6 +142,7 @@ Happening = (
     | ItemOpened
     | ItemClosed
     | ResponseEnded
+    | TranslationFailed
 )
 
-Told = ServerEvent | Command | Happening
+Told = AnyServerEvent | Command | Happening

@@ -17,9 +17,10 @@ from antiphon.protocol import client_events as client
 from antiphon.protocol import errors
 from antiphon.protocol import server_events as server
 from antiphon.protocol.errors import ClientError
+from antiphon.protocol.families import AnyClientEvent, AnyServerEvent
 
-Input = client.ClientEvent | inputs.ShellInput
-Output = server.ServerEvent | Command
+Input = AnyClientEvent | inputs.ShellInput
+Output = AnyServerEvent | Command
 
 _CLIENT_EVENTS: tuple[type, ...] = get_args(client.ClientEvent)
 _HAPPENINGS: frozenset[type] = frozenset(get_args(Happening))

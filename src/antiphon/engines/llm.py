@@ -167,6 +167,8 @@ class LanguageModelCapabilities:
     """Whether it reads pictures."""
     reasons: bool = False
     """Whether it can be told how long to think."""
+    languages: frozenset[str] | None = None
+    """ISO-639-1 codes that it reads and writes well; None: not known beforehand."""
 
 
 class LanguageModel(Protocol):

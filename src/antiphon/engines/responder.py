@@ -88,6 +88,14 @@ class ResponseRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class TranslationRequest(ResponseRequest):
+    """Say in another language what the last turn says; the turns before it were said already."""
+
+    language: str = "en"
+    """ISO-639-1 code."""
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenText:
     """The next piece of a written answer (modality "text")."""
 

@@ -52,6 +52,18 @@ def speakable(text: str) -> str:
     return spoken
 
 
+def speakable_in(language: str, text: str) -> str:
+    """Return the words to say for a text in a language; empty where there is nothing to say.
+
+    Readings of figures and symbols belong to the language: English ones are spelt out here, those
+    of other languages are left to their voices.
+    """
+    if language == "en":
+        return speakable(text)
+    said = plain_text(text[:LONGEST_INPUT])
+    return said if any(map(str.isalnum, said)) else ""
+
+
 def _say(text: str) -> str:
     text = plain_text(_normalized(text))
     if not _is_foreign(text):

@@ -18,6 +18,8 @@ class SynthesizerCapabilities:
     """Names of the Realtime API that it can speak with; None: whichever the endpoint knows."""
     is_embedded: bool = False
     """Whether its work costs nothing but this machine's processor time."""
+    languages: frozenset[str] | None = None
+    """ISO-639-1 codes that it can say; None: whichever the endpoint behind it does."""
 
 
 @dataclass(frozen=True, slots=True)

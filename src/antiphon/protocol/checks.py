@@ -3,7 +3,7 @@
 import msgspec
 
 from antiphon.protocol import errors
-from antiphon.protocol.client_events import ClientEvent, ConversationItemCreate, ResponseCreate
+from antiphon.protocol.client_events import ConversationItemCreate, ResponseCreate
 from antiphon.protocol.items import (
     ContentPart,
     InputAudio,
@@ -27,7 +27,7 @@ _PARTS_OF_ROLE: dict[Role, tuple[type[ContentPart], ...]] = {
 _IMAGE_PREFIXES = ("data:image/png;base64,", "data:image/jpeg;base64,")
 
 
-def check(event: ClientEvent) -> None:
+def check(event: msgspec.Struct) -> None:
     """Raise `ClientError` if an event contradicts itself."""
     match event:
         case ConversationItemCreate():

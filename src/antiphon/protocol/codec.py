@@ -5,10 +5,11 @@ Nothing else in Antiphon decodes or encodes JSON of the wire.
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import pybase64
+from msgspec import inspect
 
 from antiphon.protocol import errors
 from antiphon.protocol.checks import check
@@ -22,8 +23,9 @@ from antiphon.protocol.client_events import (
 )
 from antiphon.protocol.diagnosis import diagnose
 from antiphon.protocol.errors import ClientError
+from antiphon.protocol.families import AnyServerEvent
 from antiphon.protocol.leniency import forgive
-from antiphon.protocol.server_events import ResponseOutputAudioDelta, ServerEvent
+from antiphon.protocol.server_events import ResponseOutputAudioDelta
 from antiphon.protocol.shapes import Object, is_array, is_object
 
 MAX_DEPTH = 64
@@ -31,7 +33,6 @@ MAX_DEPTH = 64
 
 _MAX_APPEND_CHARACTERS = (MAX_APPEND_BYTES + 2) // 3 * 4
 
-_client_events: msgspec.json.Decoder[ClientEvent] = msgspec.json.Decoder(ClientEvent)
 _any_json = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
@@ -42,25 +43,68 @@ _NESTING = (SessionUpdate, ConversationItemCreate, ResponseCreate)
 """The events with fields that hold any JSON."""
 
 
+_Event = TypeVar("_Event", bound=msgspec.Struct)
+
+
+class Vocabulary(Generic[_Event]):
+    """The client events of one family of sessions: what a frame may say there."""
+
+    def __init__(self, events: Any) -> None:
+        """Prepare to decode a union of tagged structs."""
+        self._events = events
+        self._decoder: msgspec.json.Decoder[_Event] = msgspec.json.Decoder(events)
+        self._shape = inspect.type_info(events)
+
+    def decode(
+        self, frame: str | bytes, respell: Callable[[Object], Object] = lambda event: event
+    ) -> _Event:
+        """Return the client event of a frame.
+
+        A frame that is not in the documented form is respelt, forgiven what is harmless, and tried
+        once more. Raises `ClientError`, and nothing else, whatever the frame holds.
+        """
+        try:
+            event = self._decoder.decode(frame)
+        except _UNREADABLE:
+            return self.interpret(respell(parse(frame)))
+        if isinstance(event, _NESTING) and _brackets(frame) > MAX_DEPTH:
+            parse(frame)
+        try:
+            check(event)
+        except ClientError as error:
+            raise error.answering(getattr(event, "event_id", None)) from None
+        return event
+
+    def interpret(self, event: Object) -> _Event:
+        """Return the client event that a JSON object means."""
+        try:
+            typed = self._typed(forgive(event, self._shape))
+            check(typed)
+        except ClientError as error:
+            raise error.answering(_event_id(event)) from None
+        return typed
+
+    def _typed(self, event: Object) -> _Event:
+        try:
+            typed: _Event = msgspec.convert(event, self._events)
+        except _UNREADABLE:
+            raise diagnose(event, self._shape) from None
+        return typed
+
+
+_conversation: Vocabulary[ClientEvent] = Vocabulary(ClientEvent)
+
+
 def decode(
     frame: str | bytes, respell: Callable[[Object], Object] = lambda event: event
 ) -> ClientEvent:
-    """Return the client event of a frame.
+    """Return what a frame of a realtime or transcription session says, or raise `ClientError`."""
+    return _conversation.decode(frame, respell)
 
-    A frame that is not in the documented form is respelt, forgiven what is harmless, and tried
-    once more. Raises `ClientError`, and nothing else, whatever the frame holds.
-    """
-    try:
-        event = _client_events.decode(frame)
-    except _UNREADABLE:
-        return interpret(respell(parse(frame)))
-    if isinstance(event, _NESTING) and _brackets(frame) > MAX_DEPTH:
-        parse(frame)
-    try:
-        check(event)
-    except ClientError as error:
-        raise error.answering(event.event_id) from None
-    return event
+
+def interpret(event: Object) -> ClientEvent:
+    """Return what a JSON object means in a realtime or transcription session."""
+    return _conversation.interpret(event)
 
 
 def parse(frame: str | bytes) -> Object:
@@ -80,17 +124,7 @@ def parse(frame: str | bytes) -> Object:
     return value
 
 
-def interpret(event: Object) -> ClientEvent:
-    """Return the client event that a JSON object means."""
-    try:
-        typed = _typed(forgive(event))
-        check(typed)
-    except ClientError as error:
-        raise error.answering(_event_id(event)) from None
-    return typed
-
-
-def encode(event: ServerEvent) -> str:
+def encode(event: AnyServerEvent) -> str:
     """Return the text frame of a server event."""
     if isinstance(event, ResponseOutputAudioDelta):
         return _encode_audio_delta(event)
@@ -133,14 +167,6 @@ def _encode_audio_delta(event: ResponseOutputAudioDelta) -> str:
 
 def _quote(text: str) -> str:
     return _encoder.encode(text).decode()
-
-
-def _typed(event: Object) -> ClientEvent:
-    try:
-        typed: ClientEvent = msgspec.convert(event, ClientEvent)
-    except _UNREADABLE:
-        raise diagnose(event) from None
-    return typed
 
 
 def _event_id(event: Object) -> str | None:

@@ -28,10 +28,10 @@ from antiphon.protocol.words import show, supported_values
 _LONGEST_KEY_SHOWN = 64
 
 
-def diagnose(event: Object) -> ClientError:
+def diagnose(event: Object, shape: inspect.Type = CLIENT_EVENT) -> ClientError:
     """Return the first fault of a client event that does not decode."""
     try:
-        _examine(event, CLIENT_EVENT, "")
+        _examine(event, shape, "")
     except ClientError as error:
         return error
     return errors.invalid_event(

@@ -11,10 +11,10 @@ _HARMLESS_FIELDS = frozenset({"timestamp"})
 """Fields that clients add to any event, and that mean nothing."""
 
 
-def forgive(event: Object) -> Object:
+def forgive(event: Object, shape: inspect.Type = CLIENT_EVENT) -> Object:
     """Return a client event with its harmless deviations put right."""
     known = {key: value for key, value in event.items() if key not in _HARMLESS_FIELDS}
-    forgiven: Object = transform(known, CLIENT_EVENT, _forgive_object)
+    forgiven: Object = transform(known, shape, _forgive_object)
     return forgiven
 
 

@@ -42,12 +42,13 @@ from antiphon.engines.responder import (
     SpokenAudio,
     SpokenText,
     SystemTurn,
+    TranslationRequest,
     Turn,
     UserTurn,
     WrittenText,
 )
 from antiphon.engines.sentences import ClauseSplitter
-from antiphon.engines.speakable import speakable
+from antiphon.engines.speakable import speakable_in
 from antiphon.engines.tts import TTS_SAMPLE_RATE_HZ, SynthesisRequest, Synthesizer
 from antiphon.protocol.errors import EngineError
 
@@ -219,7 +220,7 @@ class _Answer:
 
     async def _speak_clause(self, clause: str, written: str) -> bool:
         """Speak one clause, labelled as written; return whether it made any sound."""
-        words = speakable(clause)
+        words = speakable_in(_language_of(self._request), clause)
         if not words:
             return False
         request = SynthesisRequest(words, self._request.voice)
@@ -241,6 +242,11 @@ class _Answer:
         self._heard_at = max(_now(), self._heard_at or 0.0) + len(samples) / TTS_SAMPLE_RATE_HZ
         await self.pieces.put(SpokenAudio(to_pcm16(samples), clause=label))
         return ""
+
+
+def _language_of(request: ResponseRequest) -> str:
+    # What an assistant says is read as English, whatever it says (`engines.speakable`).
+    return request.language if isinstance(request, TranslationRequest) else "en"
 
 
 def _now() -> float:

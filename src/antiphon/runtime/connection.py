@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from antiphon.core.inputs import ClientMistake
-from antiphon.protocol.client_events import ClientEvent
-from antiphon.protocol.server_events import ServerEvent
+from antiphon.protocol.families import AnyClientEvent, AnyServerEvent
 
 
 class ConnectionLost(Exception):  # noqa: N818
@@ -15,14 +14,14 @@ class ConnectionLost(Exception):  # noqa: N818
 class Connection(Protocol):
     """One client, speaking one dialect."""
 
-    async def receive(self) -> ClientEvent | ClientMistake | None:
+    async def receive(self) -> AnyClientEvent | ClientMistake | None:
         """Wait for the next client event; None: the client has left.
 
         A frame that is no valid event comes as a `ClientMistake`, once for each frame.
         """
         ...
 
-    def send(self, events: Sequence[ServerEvent]) -> None:
+    def send(self, events: Sequence[AnyServerEvent]) -> None:
         """Queue events in order. Never waits.
 
         Raises `ConnectionLost` when the client has left or its bounded queue is full.

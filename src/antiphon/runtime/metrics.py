@@ -10,18 +10,21 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from antiphon.audio.pcm import BYTES_PER_SAMPLE
 from antiphon.core.inputs import ClientMistake
 from antiphon.core.output_audio import AudioLedger
-from antiphon.protocol.client_events import ClientEvent, InputAudioBufferAppend
+from antiphon.protocol import translation
+from antiphon.protocol.client_events import InputAudioBufferAppend
+from antiphon.protocol.families import AnyClientEvent, AnyServerEvent
 from antiphon.protocol.server_events import (
     Error,
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStopped,
     ResponseDone,
     ResponseOutputAudioDelta,
-    ServerEvent,
     SessionCreated,
 )
+from antiphon.protocol.translation import SessionInputAudioBufferAppend, SessionOutputAudioDelta
 from antiphon.runtime.connection import Connection
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -29,6 +32,24 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _ANSWER_BUCKETS_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 _GAP_BUCKETS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _SESSION_BUCKETS_S = (1, 10, 60, 300, 900, 1800, 3600, 7200)
+
+
+class SoundMetrics:
+    """What is counted of the sound that passes."""
+
+    def __init__(self, kept: CollectorRegistry) -> None:
+        self.audio_bytes = Counter(
+            "antiphon_audio_base64_bytes_total",
+            "Base64 audio in events, by direction.",
+            ["direction"],
+            registry=kept,
+        )
+        self.translated_seconds = Counter(
+            "antiphon_translated_seconds_total",
+            "Sound that translation sessions took, by which they are billed.",
+            ["model"],
+            registry=kept,
+        )
 
 
 class Metrics:
@@ -65,12 +86,7 @@ class Metrics:
             registry=kept,
         )
         self.errors = Counter("antiphon_errors_total", "Error events.", ["code"], registry=kept)
-        self.audio_bytes = Counter(
-            "antiphon_audio_base64_bytes_total",
-            "Base64 audio in events, by direction.",
-            ["direction"],
-            registry=kept,
-        )
+        self.sound = SoundMetrics(kept)
         self.audio_gap_seconds = Histogram(
             "antiphon_audio_gap_seconds",
             "Longest silence inside a reply that the client had to wait out.",
@@ -105,21 +121,24 @@ class MeteredConnection:
         # Looked up once: a label lookup takes longer than counting.
         self._turns = metrics.turns.labels(model)
         self._answer_seconds = metrics.answer_seconds.labels(model)
-        self._heard = metrics.audio_bytes.labels("in")
-        self._spoken = metrics.audio_bytes.labels("out")
+        self._heard = metrics.sound.audio_bytes.labels("in")
+        self._spoken = metrics.sound.audio_bytes.labels("out")
         self._metrics = metrics
         self._model = model
         self.session_id = ""
         """Known once the session is created."""
 
-    async def receive(self) -> ClientEvent | ClientMistake | None:
+    async def receive(self) -> AnyClientEvent | ClientMistake | None:
         """Receive through the connection."""
         event = await self._connection.receive()
         if isinstance(event, InputAudioBufferAppend):
             self._heard.inc(len(event.audio))
+        elif isinstance(event, SessionInputAudioBufferAppend):
+            self._heard.inc(len(event.audio))
+            self._metrics.sound.translated_seconds.labels(self._model).inc(_seconds(event.audio))
         return event
 
-    def send(self, events: Sequence[ServerEvent]) -> None:
+    def send(self, events: Sequence[AnyServerEvent]) -> None:
         """Send through the connection."""
         self._connection.send(events)
         for event in events:
@@ -129,13 +148,16 @@ class MeteredConnection:
         """Close the connection."""
         await self._connection.close(code, reason)
 
-    def _count(self, event: ServerEvent) -> None:
+    def _hear_answer(self) -> None:
+        if self._speech_stopped is not None:
+            self._answer_seconds.observe(self._clock() - self._speech_stopped)
+            self._speech_stopped = None
+
+    def _count(self, event: AnyServerEvent) -> None:
         match event:
             case ResponseOutputAudioDelta():
                 self._spoken.inc(len(event.delta))
-                if self._speech_stopped is not None:
-                    self._answer_seconds.observe(self._clock() - self._speech_stopped)
-                    self._speech_stopped = None
+                self._hear_answer()
             case InputAudioBufferSpeechStopped():
                 self._speech_stopped = self._clock()
             case InputAudioBufferCommitted():
@@ -145,10 +167,17 @@ class MeteredConnection:
                 self._metrics.responses.labels(self._model, event.response.status).inc()
             case Error():
                 self._metrics.errors.labels(event.error.code or "none").inc()
-            case SessionCreated():
+            case SessionOutputAudioDelta():
+                self._spoken.inc(len(event.delta))
+            case SessionCreated() | translation.SessionCreated():
                 self.session_id = event.session.id
             case _:
                 pass  # nothing to count
+
+
+def _seconds(audio: str) -> float:
+    """Return how long base64 of PCM16 at 24 kHz plays, to a sample or two of padding."""
+    return len(audio) * 3 / 4 / (translation.SAMPLE_RATE_HZ * BYTES_PER_SAMPLE)
 
 
 class LoopLag:

@@ -20,7 +20,7 @@ from antiphon.core.inputs import Connected, DeadlineReached, Disconnected, Drain
 from antiphon.core.kinds import Offer, open_session
 from antiphon.core.output_audio import AudioLedger
 from antiphon.core.routing import Input, Output, RoutedSession
-from antiphon.protocol.server_events import ServerEvent
+from antiphon.protocol.families import AnyServerEvent
 from antiphon.protocol.wire import Wire
 from antiphon.runtime.connection import Connection, ConnectionLost
 from antiphon.runtime.inbox import Inbox
@@ -142,7 +142,7 @@ class Runner:
         self._perform(outputs, jobs)
 
     def _perform(self, outputs: list[Output], jobs: Jobs) -> None:
-        events: list[ServerEvent] = []
+        events: list[AnyServerEvent] = []
         for output in outputs:
             if isinstance(output, Wire):
                 events.append(output)

@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 
 from antiphon.core import inputs
 from antiphon.core.ids import Ids
-from antiphon.core.kinds import OFFERS, Offer, open_session
+from antiphon.core.kinds import OFFERS, Offer, interpret, open_session
 from antiphon.core.routing import Input, Output
 from antiphon.engines import responder
 from antiphon.engines.llm import Picture
-from antiphon.protocol import codec
 from antiphon.protocol.shapes import is_array, is_object
 from antiphon.protocol.wire import Wire
 
@@ -117,7 +116,7 @@ def replay(path: Path) -> Iterator[Difference]:
         session = open_session(offer, Ids(bytes.fromhex(head["seed"])), head["opened_at"])
         for number, text in enumerate(file, start=2):
             line = msgspec.json.decode(text)
-            outputs = [plain(o) for o in session.handle(_to_input(line["in"]), line["at"])]
+            outputs = [plain(o) for o in session.handle(_to_input(line["in"], offer), line["at"])]
             replayed = msgspec.json.decode(msgspec.json.encode(outputs))
             if not _alike(line["out"], replayed):
                 yield Difference(number, line["out"], replayed)
@@ -208,10 +207,10 @@ def _from_input(received: Input) -> Json:
     return held
 
 
-def _to_input(line: Json) -> Input:
+def _to_input(line: Json, offer: Offer) -> Input:
     kind, held = _split(line)
     if kind == _CLIENT_EVENT:
-        return codec.interpret(held["event"])
+        return interpret(held["event"], offer)
     if kind == inputs.ResponseProduced.__name__:
         return inputs.ResponseProduced(held["job"], _to_piece(held["piece"]))
     restored: Input = msgspec.convert(held, getattr(inputs, kind))

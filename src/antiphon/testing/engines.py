@@ -186,8 +186,9 @@ class ScriptedLanguageModel:
         *,
         answers: Sequence[Sequence[ModelStep]] = (),
         context_tokens: int = 8192,
+        languages: frozenset[str] | None = None,
     ) -> None:
-        self.capabilities = llm.LanguageModelCapabilities(context_tokens)
+        self.capabilities = llm.LanguageModelCapabilities(context_tokens, languages=languages)
         self.requests: list[llm.ChatRequest] = []
         self.prefilled: list[llm.ChatRequest] = []
         self.runs = Runs()
@@ -277,8 +278,9 @@ class ToneSynthesizer:
         *,
         ms_per_character: int = 30,
         voices: frozenset[str] | None = None,
+        languages: frozenset[str] | None = None,
     ) -> None:
-        self.capabilities = tts.SynthesizerCapabilities(voices)
+        self.capabilities = tts.SynthesizerCapabilities(voices, languages=languages)
         self.requests: list[tts.SynthesisRequest] = []
         self.runs = Runs()
         self._rule = rule or self._hum

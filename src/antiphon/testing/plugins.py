@@ -31,36 +31,40 @@ def create_turn_predictor(settings: Mapping[str, object]) -> ScriptedTurnPredict
 
 
 def create_transcriber(settings: Mapping[str, object]) -> ScriptedTranscriber:
-    """Create a transcriber; settings: `texts`, a list of strings, and `word_ms`, an integer."""
-    _refuse_unknown(settings, "texts", "word_ms")
+    """Create a transcriber; settings: `texts` and `languages`, lists, and `word_ms`, an integer."""
+    _refuse_unknown(settings, "texts", "word_ms", "languages")
     texts = cast("list[str]", settings.get("texts", ["Hello there."]))
-    return ScriptedTranscriber(texts, word_ms=cast("int", settings.get("word_ms", 0)))
+    word_ms = cast("int", settings.get("word_ms", 0))
+    return ScriptedTranscriber(texts, word_ms=word_ms, languages=_set(settings, "languages"))
 
 
 def create_language_model(settings: Mapping[str, object]) -> ScriptedLanguageModel:
-    """Create a language model; setting: `answers`, a list of strings; without: it echoes."""
-    _refuse_unknown(settings, "answers")
+    """Create a language model; settings: `answers` (without: it echoes) and `languages`, lists."""
+    _refuse_unknown(settings, "answers", "languages")
     answers = cast("list[str]", settings.get("answers", []))
-    return ScriptedLanguageModel(answers=[[text] for text in answers])
+    languages = _set(settings, "languages")
+    return ScriptedLanguageModel(answers=[[text] for text in answers], languages=languages)
 
 
 def create_synthesizer(settings: Mapping[str, object]) -> ToneSynthesizer:
-    """Create a synthesizer; settings: `ms_per_character`, an integer, and `voices`, a list."""
-    _refuse_unknown(settings, "ms_per_character", "voices")
+    """Create a synthesizer; settings: `ms_per_character`, `voices` and `languages`, lists."""
+    _refuse_unknown(settings, "ms_per_character", "voices", "languages")
     return ToneSynthesizer(
-        ms_per_character=cast("int", settings.get("ms_per_character", 30)), voices=_voices(settings)
+        ms_per_character=cast("int", settings.get("ms_per_character", 30)),
+        voices=_set(settings, "voices"),
+        languages=_set(settings, "languages"),
     )
 
 
 def create_responder(settings: Mapping[str, object]) -> ScriptedResponder:
     """Create a responder; setting: `voices`, a list of strings."""
     _refuse_unknown(settings, "voices")
-    return ScriptedResponder(voices=_voices(settings))
+    return ScriptedResponder(voices=_set(settings, "voices"))
 
 
-def _voices(settings: Mapping[str, object]) -> frozenset[str] | None:
-    voices = cast("list[str] | None", settings.get("voices"))
-    return None if voices is None else frozenset(voices)
+def _set(settings: Mapping[str, object], name: str) -> frozenset[str] | None:
+    given = cast("list[str] | None", settings.get(name))
+    return None if given is None else frozenset(given)
 
 
 def _refuse_unknown(settings: Mapping[str, object], *known: str) -> None:

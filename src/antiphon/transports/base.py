@@ -5,9 +5,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from antiphon.core.inputs import ClientMistake
-from antiphon.protocol.client_events import ClientEvent
 from antiphon.protocol.dialects import Dialect
 from antiphon.protocol.errors import ClientError
+from antiphon.protocol.families import AnyClientEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Outbox:
         return frame
 
 
-def understand(frame: str | bytes, dialect: Dialect) -> ClientEvent | ClientMistake:
+def understand(frame: str | bytes, dialect: Dialect) -> AnyClientEvent | ClientMistake:
     """Return what a frame says, or what is wrong with it."""
     try:
         return dialect.decode(frame)

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from antiphon.core.inputs import ClientMistake
-from antiphon.protocol.client_events import ClientEvent
 from antiphon.protocol.dialects import Dialect
-from antiphon.protocol.server_events import ServerEvent
+from antiphon.protocol.families import AnyClientEvent, AnyServerEvent
 from antiphon.runtime.connection import ConnectionLost
 from antiphon.transports.base import DEFAULT_LIMITS, Outbox, OutboxLimits, understand
 
@@ -44,12 +43,12 @@ class MemoryConnection:
 
     # The session's end
 
-    async def receive(self) -> ClientEvent | ClientMistake | None:
+    async def receive(self) -> AnyClientEvent | ClientMistake | None:
         """Wait for the next client event; None: the client has left."""
         frame = await self._frames.get()
         return None if frame is None else understand(frame, self._dialect)
 
-    def send(self, events: Sequence[ServerEvent]) -> None:
+    def send(self, events: Sequence[AnyServerEvent]) -> None:
         """Queue events in order. Raises `ConnectionLost` for a client that has left or is stuck."""
         for event in events:
             for frame in self._dialect.encode(event):

@@ -12,9 +12,8 @@ from typing import Literal, cast
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from antiphon.core.inputs import ClientMistake
-from antiphon.protocol.client_events import ClientEvent
 from antiphon.protocol.dialects import Dialect
-from antiphon.protocol.server_events import ServerEvent
+from antiphon.protocol.families import AnyClientEvent, AnyServerEvent
 from antiphon.runtime.connection import ConnectionLost
 from antiphon.transports.base import DEFAULT_LIMITS, Outbox, OutboxLimits, understand
 
@@ -43,7 +42,7 @@ class WebSocketConnection:
         self.ending: Ending = "client"
         """Who ends the connection; final once it has ended."""
 
-    async def receive(self) -> ClientEvent | ClientMistake | None:
+    async def receive(self) -> AnyClientEvent | ClientMistake | None:
         """Wait for the next client event; None: the client has left."""
         if self._has_left or self._closing:
             return None
@@ -56,7 +55,7 @@ class WebSocketConnection:
             cast("bytes", message["bytes"]) if frame is None else frame, self._dialect
         )
 
-    def send(self, events: Sequence[ServerEvent]) -> None:
+    def send(self, events: Sequence[AnyServerEvent]) -> None:
         """Queue events in order. Raises `ConnectionLost` for a client that has left or is stuck."""
         for event in events:
             for frame in self._dialect.encode(event):

@@ -10,11 +10,14 @@ from starlette.websockets import WebSocket
 
 from antiphon.web import refusals, unavailable
 from antiphon.web.edge import Edge
+from antiphon.web.entrance import TRANSLATIONS
 from antiphon.web.pages import Pages, refuse
 from antiphon.web.realtime import RealtimeDoor
 from antiphon.web.realtime import refuse as refuse_socket
 
 REALTIME_PATHS = ("/v1/realtime", "/openai/v1/realtime", "/realtime")
+TRANSLATION_PATHS = tuple(f"{path}{TRANSLATIONS}" for path in REALTIME_PATHS)
+_SOCKET_PATHS = (*REALTIME_PATHS, *TRANSLATION_PATHS)
 _MODEL_PATHS = ("/v1/models", "/openai/v1/models")
 
 
@@ -27,8 +30,8 @@ def create_application(pages: Pages, door: RealtimeDoor) -> Starlette:
         Route("/metrics", pages.show_metrics),
         *(Route(path, pages.list_models) for path in _MODEL_PATHS),
         *(Route(f"{path}/{{model}}", pages.show_model) for path in _MODEL_PATHS),
-        *(WebSocketRoute(path, door.enter) for path in REALTIME_PATHS),
-        *(Route(path, _demand_upgrade) for path in REALTIME_PATHS),
+        *(WebSocketRoute(path, door.enter) for path in _SOCKET_PATHS),
+        *(Route(path, _demand_upgrade) for path in _SOCKET_PATHS),
         *unavailable.routes(),
         WebSocketRoute("/{path:path}", _refuse_unknown_socket),
     ]

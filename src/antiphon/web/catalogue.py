@@ -7,7 +7,7 @@ from typing import Literal
 from antiphon.core.kinds import Offer
 from antiphon.runtime.pipelines import Pipeline
 
-Kind = Literal["realtime", "transcription"]
+Kind = Literal["realtime", "transcription", "translation"]
 """The kinds of session."""
 
 
@@ -31,13 +31,25 @@ class Deployment:
 class Catalogue:
     """The models of this server. Names are known from the start, engines come later."""
 
-    def __init__(self, realtime: Sequence[str], transcription: Sequence[str]) -> None:
+    def __init__(
+        self,
+        realtime: Sequence[str],
+        transcription: Sequence[str],
+        translation: Sequence[str] = (),
+    ) -> None:
         self.realtime = tuple(realtime)
         """Names that can be connected to."""
         self.transcription = tuple(transcription)
         """Names that a session may ask for as input transcription."""
+        self.translation = tuple(translation)
+        """Names that can be connected to for a translation."""
         self._deployments: Mapping[Asked, Deployment] | None = None
         self._loading: dict[str, None] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that a client may ask for."""
+        return (*self.realtime, *self.transcription, *self.translation)
 
     @property
     def is_open(self) -> bool:

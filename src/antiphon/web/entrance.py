@@ -14,6 +14,9 @@ from antiphon.web.refusals import Refusal, family_of
 _GA_API_VERSIONS = frozenset({"v1", "preview"})
 _BETA_HEADER = "realtime=v1"
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
+TRANSLATIONS = "/translations"
+"""Where an address that asks for a translation ends."""
+
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -60,12 +63,28 @@ class Entrance:
         model = wanted.model
         if wanted.kind == "transcription":
             return refusals.model_of_transcription_session() if model else None
+        if wanted.kind == "translation":
+            return self._check_translation_model(model)
         if not model:
             return refusals.missing_model(models)
         if model in models:
             return None
         if model in self.catalogue.transcription:
             return refusals.transcription_model(model, models)
+        if model in self.catalogue.translation:
+            return refusals.translation_model(model, models)
+        return refusals.unknown_model(model, models)
+
+    def _check_translation_model(self, model: str) -> Refusal | None:
+        models = self.catalogue.translation
+        if model in models:
+            return None
+        if not models:
+            return refusals.no_translation()
+        if not model:
+            return refusals.missing_model(models)
+        if model in self.catalogue.realtime or model in self.catalogue.transcription:
+            return refusals.not_a_translation_model(model, models)
         return refusals.unknown_model(model, models)
 
     def _check_loaded(self, _request: HTTPConnection) -> Refusal | None:
@@ -77,6 +96,8 @@ def asked(request: HTTPConnection) -> Asked:
     query = request.query_params
     # Observed: some Azure clients say `deployment` on the GA address too.
     model = query.get("model") or query.get("deployment") or ""
+    if str(request.scope["path"]).endswith(TRANSLATIONS):
+        return Asked(model, "translation")
     return Asked(model, "transcription" if query.get("intent") == "transcription" else "realtime")
 
 

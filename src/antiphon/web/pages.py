@@ -60,15 +60,15 @@ class Pages:
         """List all models."""
         if (refusal := await self._check(request)) is not None:
             return refuse(request, refusal)
-        names = (*self.catalogue.realtime, *self.catalogue.transcription)
-        return JSONResponse({"object": "list", "data": [self._model(name) for name in names]})
+        models = [self._model(name) for name in self.catalogue.names]
+        return JSONResponse({"object": "list", "data": models})
 
     async def show_model(self, request: Request) -> Response:
         """Describe one model."""
         if (refusal := await self._check(request)) is not None:
             return refuse(request, refusal)
         name = str(request.path_params["model"])
-        if name not in self.catalogue.realtime and name not in self.catalogue.transcription:
+        if name not in self.catalogue.names:
             return refuse(request, refusals.unknown_model(name, self.catalogue.realtime))
         return JSONResponse(self._model(name))
 
@@ -85,6 +85,10 @@ class Pages:
             "version": __version__,
             "description": "A server for spoken conversations over the OpenAI Realtime API.",
             "realtime": ["/v1/realtime?model=", "/openai/v1/realtime?model="],
+            "translation": [
+                "/v1/realtime/translations?model=",
+                "/openai/v1/realtime/translations?model=",
+            ],
             "models": "/v1/models",
             "state": ["/health", "/ready", "/metrics"],
             "ready": self.catalogue.is_open and not self.sessions.stopping.is_set(),

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from antiphon.core.ids import Ids
 from antiphon.protocol.dialects import Dialect
 from antiphon.protocol.dialects.ga import Ga
+from antiphon.protocol.dialects.translation import Translation
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.server_events import Error, ErrorBody
 from antiphon.runtime.metrics import MeteredConnection, Metrics
@@ -32,7 +33,11 @@ _logger = logging.getLogger(__name__)
 
 _FAULT = (1011, "The server had an error. Connect again.")
 
-_DIALECTS: Mapping[Kind, Callable[[], Dialect]] = {"realtime": Ga, "transcription": Ga}
+_DIALECTS: Mapping[Kind, Callable[[], Dialect]] = {
+    "realtime": Ga,
+    "transcription": Ga,
+    "translation": Translation,
+}
 """The words that are spoken in each kind of session."""
 
 

@@ -196,11 +196,44 @@ def transcription_model(model: str, models: Sequence[str]) -> Refusal:
         "Name it in session.audio.input.transcription.model instead, on a connection with one of "
         f"these, or with ?intent=transcription and no model. {_known(models)}"
     )
+    return _wrong_model(
+        f'Model "{model}" is a transcription model and cannot be used as the realtime session '
+        f"model. {cure}",
+        cure,
+    )
+
+
+def translation_model(model: str, models: Sequence[str]) -> Refusal:
+    """Refuse a translation model as the model of a conversation."""
+    cure = f"Connect to /v1/realtime/translations?model={model} instead. {_known(models)}"
+    return _wrong_model(
+        f'Model "{model}" is a translation model and cannot be used as the realtime session '
+        f"model. {cure}",
+        cure,
+    )
+
+
+def not_a_translation_model(model: str, models: Sequence[str]) -> Refusal:
+    """Refuse a model that does not translate."""
+    return _wrong_model(
+        f'Model "{model}" is not supported in translation sessions. {_known(models)}',
+        _known(models),
+    )
+
+
+def no_translation() -> Refusal:
+    """Refuse a translation where no deployment translates."""
+    return not_available(
+        "Translation is",
+        'Define a deployment with kind = "translation" in the settings, and name it by ?model=.',
+    )
+
+
+def _wrong_model(message: str, cure: str) -> Refusal:
     return Refusal(
         400,
         "invalid_model",
-        f'Model "{model}" is a transcription model and cannot be used as the realtime session '
-        f"model. {cure}",
+        message,
         azure_code="OpperationNotSupported",  # Spec: Azure spells it so, and clients compare it.
         azure_message="The realtime operation does not work with the specified model. Please "
         f"choose different model and try again. {cure}",

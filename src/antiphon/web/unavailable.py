@@ -16,10 +16,12 @@ _WEBSOCKET = (
 
 _SECRETS = refusals.not_available("Client secrets are", _WEBSOCKET)
 _CALLS = refusals.not_available("WebRTC and SIP calls are", _WEBSOCKET)
-_TRANSLATION = refusals.not_available(
-    "Translation sessions are",
-    "Open /v1/realtime?model= and ask for the translation in session.instructions.",
+_TRANSLATION = (
+    "Open a WebSocket at /v1/realtime/translations?model= (or /openai/v1/realtime/translations"
+    "?model=) with an API key."
 )
+_TRANSLATION_SECRETS = refusals.not_available("Client secrets are", _TRANSLATION)
+_TRANSLATION_CALLS = refusals.not_available("WebRTC calls are", _TRANSLATION)
 _PREVIEW_SESSIONS = refusals.not_available("The sessions of the Preview API are", _WEBSOCKET)
 _PREVIEW_SOCKET = refusals.not_available(
     "The Preview API is",
@@ -40,12 +42,10 @@ _POSTED: dict[str, Refusal] = {
     "/realtime/calls/{call_id}/hangup": _CALLS,
     "/realtime/sessions": _PREVIEW_SESSIONS,
     "/realtime/transcription_sessions": _PREVIEW_SESSIONS,
-    "/realtime/translations/client_secrets": _TRANSLATION,
-    "/realtime/translations/calls": _TRANSLATION,
+    "/realtime/translations/client_secrets": _TRANSLATION_SECRETS,
+    "/realtime/translations/calls": _TRANSLATION_CALLS,
 }
 _CONNECTED: dict[str, Refusal] = {
-    "/v1/realtime/translations": _TRANSLATION,
-    "/openai/v1/realtime/translations": _TRANSLATION,
     "/openai/realtime": _PREVIEW_SOCKET,
     "/voice-live/realtime": _VOICE_LIVE,
 }

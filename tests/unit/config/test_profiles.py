@@ -7,9 +7,11 @@ from antiphon.config.profiles import (
     PROFILES,
     REALTIME_MODELS,
     TRANSCRIPTION_MODELS,
+    TRANSLATION_MODELS,
     EnginePlan,
     engines,
     plan,
+    plan_translations,
     transcription_names,
 )
 
@@ -102,3 +104,30 @@ def test_what_a_deployment_sets_is_kept() -> None:
 def test_a_deployment_may_have_a_session_length_of_its_own() -> None:
     deployments = {"brief": DeploymentSettings(session_minutes=2), "usual": DeploymentSettings()}
     assert [each.session_minutes for each in plan(Settings(deployments=deployments))] == [2, 60]
+
+
+def test_without_deployments_the_well_known_translation_name_is_there() -> None:
+    (only,) = plan_translations(Settings())
+    assert (only.name,) == TRANSLATION_MODELS
+    assert engines([*plan(Settings()), only]) == engines(plan(Settings()))
+
+
+def test_whoever_defines_a_realtime_deployment_translates_only_if_told_to() -> None:
+    settings = Settings(deployments={"mine": DeploymentSettings(llm=MINE)})
+    assert plan_translations(settings) == []
+
+
+def test_a_defined_translation_deployment_leaves_the_well_known_realtime_names() -> None:
+    mine = DeploymentSettings(kind="translation", tts=MINE, language="es")
+    settings = Settings(deployments={"mine": mine})
+    (only,) = plan_translations(settings)
+    assert (only.name, only.language) == ("mine", "es")
+    assert [each.name for each in only.answer] == ["llama", "openai"]
+    assert set(only.transcription.values()) == {only.stt}
+    assert [each.name for each in plan(settings)] == list(REALTIME_MODELS)
+
+
+def test_a_translation_deployment_takes_defined_transcription_models() -> None:
+    mine = DeploymentSettings(kind="transcription", stt=MINE)
+    (only,) = plan_translations(Settings(deployments={"whisper-1": mine}))
+    assert only.transcription["whisper-1"].name == "openai"

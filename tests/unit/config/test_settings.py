@@ -141,8 +141,24 @@ WRONG = [
         "antiphon.toml:2: A `responder` answers by itself: remove `llm` and `tts`, or it.",
     ),
     (
+        "[deployments.x]\nkind = 'translation'\nsilence_duration_ms = 200",
+        "antiphon.toml:2: A translation deployment has no `silence_duration_ms`: it has `vad`",
+    ),
+    (
+        "[deployments.x]\nkind = 'translation'\nresponder = 'scripted'",
+        "antiphon.toml:2: A translation deployment has no `responder`: it has `vad`",
+    ),
+    (
+        "[deployments.x]\nlanguage = 'es'",
+        "antiphon.toml:2: Only a translation deployment has a `language`. Remove it",
+    ),
+    (
+        "[deployments.x]\nkind = 'translation'\nlanguage = 'tlh'",
+        "antiphon.toml:3: 'language': 'tlh' is none of: 'de', 'en', 'es'",
+    ),
+    (
         "[deployments.x]\nkind = 'chat'",
-        "antiphon.toml:2: 'kind': 'chat' is none of: 'realtime', 'transcription'.",
+        "antiphon.toml:2: 'kind': 'chat' is none of: 'realtime', 'transcription', 'translation'.",
     ),
     (
         "[server]\nhost = '192.168.1.2'",

@@ -14,6 +14,7 @@ from starlette.types import Message
 
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.transcription_offer import TranscriptionSessionOffer
+from antiphon.core.translation_settings import TranslationOffer
 from antiphon.runtime.counters import Counters
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.runtime.pipelines import Pipeline
@@ -105,12 +106,17 @@ def _answer(sent: list[Message]) -> Answer:
 
 
 def build(*keys: str, policy: Policy | None = None) -> Site:
-    catalogue = Catalogue(["gpt-realtime", "mine"], ["whisper-1"])
+    catalogue = Catalogue(["gpt-realtime", "mine"], ["whisper-1"], ["gpt-realtime-translate"])
     pipeline = Pipeline(SpeechScores(ScriptedVad()), ScriptedResponder(), ScriptedTranscriber(), {})
     offers = {name: SessionOffer(name, None) for name in catalogue.realtime}
     deployments = {Asked(name): Deployment(offer, pipeline) for name, offer in offers.items()}
     transcribing = Deployment(TranscriptionSessionOffer(), pipeline)
-    catalogue.open({**deployments, Asked("", "transcription"): transcribing})
+    translating = Deployment(TranslationOffer("gpt-realtime-translate", ("en",)), pipeline)
+    others = {
+        Asked("", "transcription"): transcribing,
+        Asked("gpt-realtime-translate", "translation"): translating,
+    }
+    catalogue.open({**deployments, **others})
     lag = LoopLag()
     metrics = Metrics(lag)
     sessions = OpenSessions(10, lag)

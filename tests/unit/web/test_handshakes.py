@@ -77,6 +77,21 @@ TOLD_ON_SOCKET = [
         "model",
         "session.audio.input.transcription.model",
     ),
+    ("/v1/realtime?model=gpt-realtime-translate", "invalid_model", "model", "/translations?model="),
+    ("/v1/realtime/translations", "missing_model", "model", "gpt-realtime-translate"),
+    ("/v1/realtime/translations?model=gpt-9", "model_not_found", "model", "/v1/models"),
+    (
+        "/v1/realtime/translations?model=whisper-1",
+        "invalid_model",
+        "model",
+        "gpt-realtime-translate",
+    ),
+    (
+        "/realtime/translations?model=gpt-realtime",
+        "invalid_model",
+        "model",
+        "gpt-realtime-translate",
+    ),
 ]
 
 
@@ -149,8 +164,6 @@ async def test_the_beta_header_is_told_to_go(locked, headers) -> None:
             "/openai/v1/realtime",
         ),
         ("/voice-live/realtime?api-version=2026-07-15&model=x", "/openai/v1/realtime"),
-        ("/v1/realtime/translations?model=gpt-realtime-translate", "session.instructions"),
-        ("/openai/v1/realtime/translations?model=x", "session.instructions"),
         ("/v1/realtime?call_id=rtc_1", "?model="),
         ("/v2/realtime?model=gpt-realtime", "/v1/realtime?model="),
         ("/", "/v1/realtime?model="),
@@ -210,3 +223,23 @@ async def test_what_a_client_sends_is_quoted_at_a_bounded_length(locked) -> None
     for path in (f"/v1/realtime?model={long}", f"/{long}", f"{AZURE}&api-version={long}"):
         answer = await locked.knock(path, RIGHT)
         assert len(answer.error["message"]) < 1000
+
+
+@pytest.mark.parametrize("path", ["/v1", "/openai/v1", ""])
+async def test_a_translation_opens_on_every_path(locked, path) -> None:
+    address = f"{path}/realtime/translations?model=gpt-realtime-translate"
+    answer = await locked.knock(address, RIGHT)
+    assert answer.frames[0]["session"]["type"] == "translation"
+
+
+async def test_a_server_that_does_not_translate_says_how_it_would(locked) -> None:
+    locked.catalogue.translation = ()
+    answer = await locked.knock("/v1/realtime/translations?model=x", RIGHT)
+    assert answer.status == 404
+    assert 'kind = "translation"' in answer.error["message"]
+
+
+async def test_a_model_that_does_not_translate_is_refused_in_azures_words(locked) -> None:
+    answer = await locked.knock("/openai/v1/realtime/translations?model=mine", RIGHT)
+    assert (answer.status, answer.error["code"]) == (400, "OpperationNotSupported")
+    assert "gpt-realtime-translate" in answer.error["message"]

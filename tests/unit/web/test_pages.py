@@ -19,7 +19,8 @@ async def test_the_root_says_what_this_is_to_programs_and_people(locked) -> None
 async def test_models_are_listed_for_who_has_a_key(locked, bearer, path) -> None:
     listed = (await locked.get(path, bearer)).json()
     assert listed["object"] == "list"
-    assert [each["id"] for each in listed["data"]] == ["gpt-realtime", "mine", "whisper-1"]
+    names = ["gpt-realtime", "mine", "whisper-1", "gpt-realtime-translate"]
+    assert [each["id"] for each in listed["data"]] == names
     assert all(each["object"] == "model" for each in listed["data"])
     assert (await locked.get(path)).status_code == 401
 
@@ -57,6 +58,7 @@ async def test_readiness_ends_when_the_server_drains(locked) -> None:
         "/v1/realtime/sessions",
         "/v1/realtime/transcription_sessions",
         "/v1/realtime/translations/client_secrets",
+        "/openai/v1/realtime/translations/calls",
         "/v1/realtime?model=gpt-realtime",
         "/v1/realtimertc",
         "/openai/realtimeapi/sessions?api-version=2025-04-01-preview",
@@ -67,7 +69,8 @@ async def test_what_is_not_available_names_what_is(locked, path) -> None:
     assert answer.status_code == 404
     error = answer.json()["error"]
     assert "not available on this server" in error["message"]
-    assert "/v1/realtime?model=" in error["message"]
+    family = "/v1/realtime/translations" if "/translations/" in path else "/v1/realtime"
+    assert f"{family}?model=" in error["message"]
     assert ("type" in error) is not path.startswith("/openai")
 
 

@@ -5,8 +5,7 @@ A dialect belongs to one connection, since some remember what they have seen.
 
 from typing import Protocol
 
-from antiphon.protocol.client_events import ClientEvent
-from antiphon.protocol.server_events import ServerEvent
+from antiphon.protocol.families import AnyClientEvent, AnyServerEvent
 
 
 class Dialect(Protocol):
@@ -17,10 +16,10 @@ class Dialect(Protocol):
         """What logs and metrics call it."""
         ...
 
-    def decode(self, frame: str | bytes) -> ClientEvent:
+    def decode(self, frame: str | bytes) -> AnyClientEvent:
         """Return what a client said, in the words of the GA API; raise `ClientError`."""
         ...
 
-    def encode(self, event: ServerEvent) -> tuple[str, ...]:
+    def encode(self, event: AnyServerEvent) -> tuple[str, ...]:
         """Return the frames that tell an event: mostly one, but a spelling may have none or two."""
         ...

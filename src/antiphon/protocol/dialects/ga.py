@@ -2,7 +2,7 @@
 
 from antiphon.protocol import codec
 from antiphon.protocol.client_events import ClientEvent
-from antiphon.protocol.server_events import ServerEvent
+from antiphon.protocol.families import AnyServerEvent
 from antiphon.protocol.shapes import Object, is_object
 
 _FLAT_INPUT_FIELDS = {
@@ -20,7 +20,7 @@ class Ga:
         """Return what a client said; raise `ClientError`."""
         return codec.decode(frame, nest_flat_fields)
 
-    def encode(self, event: ServerEvent) -> tuple[str, ...]:
+    def encode(self, event: AnyServerEvent) -> tuple[str, ...]:
         """Return the one frame that tells an event."""
         return (codec.encode(event),)
 
