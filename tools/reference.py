@@ -24,7 +24,9 @@ from antiphon.config.schema import (
     AuthSettings,
     DeploymentSettings,
     LimitsSettings,
+    PromptVersionSettings,
     ServerSettings,
+    VoiceSettings,
 )
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -81,6 +83,17 @@ for all keys together. Where several apply, all of them must have something left
 of that is in [Limit what clients use](../how-to/limits.md).
 """
 
+PROMPTS_TEXT = """\
+A stored prompt, which clients name in `session.prompt` or `response.prompt`. Of several versions
+the last one in the file is the current one. See
+[Keep prompts on the server](../how-to/prompts.md).
+"""
+
+VOICES_TEXT = """\
+A voice of your own, which clients ask for as `{"id": "ID"}`. Set `mix`, `style` or
+`endpoint_voice`. See [Voices](../how-to/voices.md).
+"""
+
 COMMANDS_HEAD = """\
 # Command line
 
@@ -91,6 +104,14 @@ or failures, 2 could not run.
 """
 
 
+_KINDS: dict[type[inspect.Type], str] = {
+    inspect.BoolType: "true or false",
+    inspect.DictType: "table",
+    inspect.StructType: "engine",
+    inspect.VarTupleType: "list",
+}
+
+
 def settings_page() -> str:
     """Return the page about settings."""
     parts = [SETTINGS_HEAD]
@@ -98,6 +119,8 @@ def settings_page() -> str:
         parts += [f"## `{title}`\n", _table(struct)]
     parts += ["## `[limits]`\n", LIMITS_TEXT, _table(LimitsSettings, "keys")]
     parts += ["## `[deployments.NAME]`\n", DEPLOYMENTS_TEXT, _table(DeploymentSettings, "limits")]
+    parts += ["## `[prompts.ID.VERSION]`\n", PROMPTS_TEXT, _table(PromptVersionSettings)]
+    parts += ["## `[voices.ID]`\n", VOICES_TEXT, _table(VoiceSettings)]
     parts += ["## Profiles\n", _profiles(), "## Well-known names\n"]
     parts += [f"Realtime: {_listed(REALTIME_MODELS)}.\n"]
     parts += [f"Transcription: {_listed(TRANSCRIPTION_MODELS)}.\n"]
@@ -113,7 +136,7 @@ def _table(struct: type[msgspec.Struct], *sections: str) -> str:
             continue
         info = inspect.type_info(field.type)
         meaning = _description(info).replace("|", "\\|")
-        default = "–" if field.default is None else f"`{_toml(field.default)}`"
+        default = "–" if field.default in (None, msgspec.NODEFAULT) else f"`{_toml(field.default)}`"
         rows.append(f"| `{field.name}` | {_kind(info)} | {default} | {meaning} |")
     return "\n".join(rows) + "\n"
 
@@ -135,18 +158,12 @@ def _kind(info: inspect.Type) -> str:
             return " or ".join(_kind(each) for each in members)
         case inspect.LiteralType():
             return ", ".join(f"`{_toml(value)}`" for value in info.values)
-        case inspect.BoolType():
-            return "true or false"
         case inspect.IntType() | inspect.FloatType():
             word = "whole number" if isinstance(info, inspect.IntType) else "number"
             low, high = info.ge, info.le
             return f"{word}, {low} to {high}" if high is not None else f"{word} from {low}"
-        case inspect.VarTupleType():
-            return "list"
-        case inspect.StructType():
-            return "engine"
         case _:
-            return "text"
+            return _KINDS.get(type(info), "text")
 
 
 def _toml(value: object) -> str:

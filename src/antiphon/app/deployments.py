@@ -7,8 +7,16 @@ from dataclasses import replace
 from typing import cast
 
 from antiphon.app.translatable import translatable
-from antiphon.config import EnginePlan, Problem, RealtimePlan, SettingsError, TranslationPlan
+from antiphon.config import (
+    EnginePlan,
+    Problem,
+    RealtimePlan,
+    Settings,
+    SettingsError,
+    TranslationPlan,
+)
 from antiphon.core.configuration import SessionOffer
+from antiphon.core.prompts import PromptVersion, StoredPrompt
 from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
 from antiphon.core.translation_settings import TranslationOffer
 from antiphon.engines import plugins
@@ -52,7 +60,9 @@ def title(plan: EnginePlan) -> str:
 
 
 def assemble(
-    plans: Iterable[RealtimePlan | TranslationPlan], engines: Mapping[EnginePlan, object]
+    plans: Iterable[RealtimePlan | TranslationPlan],
+    engines: Mapping[EnginePlan, object],
+    prompts: Mapping[str, StoredPrompt] | None = None,
 ) -> dict[Asked, Deployment]:
     """Return the deployments of plans whose engines are loaded."""
     # Sessions of all deployments with the same VAD are scored together.
@@ -82,7 +92,8 @@ def assemble(
             offer = _translation_offer(plan, pipeline, engines)
             deployments[Asked(plan.name, "translation")] = Deployment(offer, pipeline)
         else:
-            deployments[Asked(plan.name)] = Deployment(_offer(plan, pipeline), pipeline)
+            spoken = _offer(plan, pipeline, prompts or {})
+            deployments[Asked(plan.name)] = Deployment(spoken, pipeline)
     # A session that only transcribes names no deployment: it listens as the first one does.
     first = next(each for each in deployments.values() if isinstance(each.offer, SessionOffer))
     return {**deployments, Asked("", "transcription"): _transcribing(first)}
@@ -113,7 +124,22 @@ def _responder(
     return Cascade(cast("LanguageModel", model), cast("Synthesizer", synthesizer))
 
 
-def _offer(plan: RealtimePlan, pipeline: Pipeline) -> SessionOffer:
+def stored_prompts(settings: Settings) -> dict[str, StoredPrompt]:
+    """Return the prompts that clients may name."""
+    return {
+        name: StoredPrompt(
+            {
+                version: PromptVersion(each.instructions, dict(each.variables), each.tools)
+                for version, each in versions.items()
+            }
+        )
+        for name, versions in settings.prompts.items()
+    }
+
+
+def _offer(
+    plan: RealtimePlan, pipeline: Pipeline, prompts: Mapping[str, StoredPrompt]
+) -> SessionOffer:
     capabilities = pipeline.responder.capabilities
     return SessionOffer(
         model=plan.name,
@@ -130,6 +156,7 @@ def _offer(plan: RealtimePlan, pipeline: Pipeline) -> SessionOffer:
         predicts_turns=pipeline.turn_predictor is not None,
         sees=capabilities.sees,
         reasons=capabilities.reasons,
+        prompts=prompts,
         answers_drafts=capabilities.answers_drafts,
         max_session_s=plan.session_minutes * 60,
     )

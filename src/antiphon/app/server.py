@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from antiphon import config, weights
 from antiphon.app.addresses import Addresses, Sockets
-from antiphon.app.deployments import assemble, close_engines, create, title
+from antiphon.app.deployments import assemble, close_engines, create, stored_prompts, title
 from antiphon.app.limits import admission
 from antiphon.config import (
     EnginePlan,
@@ -160,7 +160,7 @@ class Server:
             _logger.info("engine_loaded", extra={"engine": title(plan), "s": seconds})
 
         await asyncio.gather(*(load(plan) for plan in plans))
-        return assemble(self._plans, self._engines)
+        return assemble(self._plans, self._engines, stored_prompts(self._loaded.settings))
 
 
 def _prepare_traces(loaded: Loaded) -> None:

@@ -121,7 +121,8 @@ class LlamaLanguageModel:
         longest = self._settings.max_reply_tokens
         limit = longest if request.max_tokens is None else min(longest, request.max_tokens)
         room = Room(context - min(context // _REPLY_SHARE, limit))
-        return Chat(messages, room, {"max_tokens": 1} if ahead else self._manner(limit), ahead)
+        manner = {"max_tokens": 1} if ahead else self._manner(limit)
+        return Chat(messages, room, manner, ahead, request.keeps_all)
 
     def _manner(self, max_tokens: int) -> dict[str, object]:
         seed = {} if self._settings.seed is None else {"seed": self._settings.seed}

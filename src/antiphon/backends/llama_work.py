@@ -35,6 +35,7 @@ _FORMS: tuple[Callable[[Sequence[RenderedMessage]], list[RenderedMessage]], ...]
 )
 """From the most faithful form of a conversation to the one that every template renders."""
 _FITTINGS = 3
+_DROP = 'Delete items, or set session.truncation to "auto".'
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Chat:
     """Of the server's request: limits, sampling, grammar."""
     ahead: bool = False
     """Only to be read; the last message will go on."""
+    keeps_all: bool = False
+    """Whether to fail rather than leave anything out."""
 
 
 class ChatRunner:
@@ -76,15 +79,17 @@ class ChatRunner:
         """Return whether the template accepted the form."""
         room = chat.room
         for _ in range(_FITTINGS):
-            messages = fit(chat.messages, room)
+            messages = chat.messages if chat.keeps_all else fit(chat.messages, room)
             problem = self._run_once(_FORMS[form](messages), chat, slot, take)
             if not isinstance(problem, PromptTooLong):
                 return problem is None
+            if chat.keeps_all:
+                break
             room = room.refined(guess_tokens(messages, room), problem.tokens)
         raise EngineError(
             "context_length_exceeded",
             "The conversation does not fit in the language model's context. "
-            "Shorten the instructions, or raise 'context_tokens'.",
+            + (_DROP if chat.keeps_all else "Shorten the instructions, or raise 'context_tokens'."),
         )
 
     def _run_once(

@@ -46,6 +46,8 @@ class SynthesizerSettings(EndpointSettings, frozen=True, kw_only=True):
     """The endpoint's voice for each voice of the Realtime API; empty: the names are the same."""
     languages: frozenset[str] | None = None
     """ISO-639-1 codes that the voices speak; unset: whichever they do."""
+    custom_voices: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    """The endpoint's voice for each voice that clients ask for by an id of the operator's."""
     extra_body: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     """Further fields of the request, such as `speed` or `instructions`."""
 
@@ -54,8 +56,10 @@ class OpenAISynthesizer:
     """Speak a text at an endpoint."""
 
     def __init__(self, settings: SynthesizerSettings) -> None:
-        voices = frozenset(settings.voices) or None
-        self.capabilities = SynthesizerCapabilities(voices, languages=settings.languages)
+        self._voices = {**settings.voices, **settings.custom_voices}
+        # Custom voices alone close nothing: the endpoint knows its other voices by their names.
+        known = frozenset(self._voices) if settings.voices else None
+        self.capabilities = SynthesizerCapabilities(known, languages=settings.languages)
         self._settings = settings
         self._endpoint = Endpoint(KIND, settings)
 
@@ -66,7 +70,7 @@ class OpenAISynthesizer:
             **settings.extra_body,
             "model": settings.model,
             "input": request.text,
-            "voice": settings.voices.get(request.voice, request.voice),
+            "voice": self._voices.get(request.voice, request.voice),
             "response_format": settings.response_format,
         }
         async with self._endpoint.post_json(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from antiphon.config.profiles import plan
 from antiphon.config.schema import (
     ENGINE_KINDS,
     NO_ENGINE,
@@ -15,6 +16,7 @@ from antiphon.config.schema import (
     Settings,
 )
 from antiphon.config.sources import KeyPath, Problem, Value
+from antiphon.config.voices import speaker, unspoken
 from antiphon.engines import plugins
 
 
@@ -31,6 +33,7 @@ def check(settings: Settings, values: Mapping[KeyPath, Value], keys: Keys) -> li
     problems = [*_check_reach(settings, values, keys.exist), *_check_tls(settings, values)]
     problems += _check_engines(settings, values)
     problems += _check_limits(settings, values, keys)
+    problems += _check_voices(settings, values)
     return problems
 
 
@@ -148,6 +151,19 @@ def _place_of(values: Mapping[KeyPath, Value], section: KeyPath) -> str:
     """Return the place of the first key of a section."""
     found = (each.place for path, each in values.items() if path[: len(section)] == section)
     return next(found, f"default of {'.'.join(section)}")
+
+
+def _check_voices(settings: Settings, values: Mapping[KeyPath, Value]) -> Iterator[Problem]:
+    answers = (each.answer for each in plan(settings))
+    engines = frozenset(each[1].name for each in answers if isinstance(each, tuple))
+    for name in unspoken(settings.voices, engines):
+        wanted = speaker(settings.voices[name])
+        place = next(each.place for path, each in values.items() if path[:2] == ("voices", name))
+        yield Problem(
+            f"No deployment has the engine '{wanted}' for `tts`, which would speak with the voice "
+            f"'{name}'. Give one of them that engine, or remove the voice.",
+            place,
+        )
 
 
 def _place(values: Mapping[KeyPath, Value], path: KeyPath) -> str:

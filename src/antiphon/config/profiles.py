@@ -15,6 +15,7 @@ from antiphon.config.schema import (
     Settings,
     Stage,
 )
+from antiphon.config.voices import with_voices
 from antiphon.engines.plugins import EngineKind
 
 REALTIME_MODELS = (
@@ -163,9 +164,8 @@ def plan(settings: Settings) -> list[RealtimePlan]:
     if not realtime:
         well_known = [name for name in REALTIME_MODELS if name not in settings.deployments]
         realtime = dict.fromkeys(well_known, DeploymentSettings())
-    minutes = settings.server.session_minutes
     return [
-        _realtime(name, each, stages, transcription, minutes) for name, each in realtime.items()
+        _realtime(name, each, stages, transcription, settings) for name, each in realtime.items()
     ]
 
 
@@ -220,13 +220,14 @@ def _realtime(
     deployment: DeploymentSettings,
     stages: Mapping[Stage, EngineSettings],
     transcription: Mapping[str, EnginePlan],
-    minutes: int,
+    settings: Settings,
 ) -> RealtimePlan:
     stt = _fill("stt", deployment, stages)
     turn = _fill("turn", deployment, stages)
     answer: EnginePlan | tuple[EnginePlan, EnginePlan]
     if deployment.responder is None:
-        answer = (_fill("llm", deployment, stages), _fill("tts", deployment, stages))
+        synthesizer = with_voices(deployment.tts or stages["tts"], settings.voices)
+        answer = (_fill("llm", deployment, stages), _as_plan("tts", synthesizer))
     else:
         answer = _as_plan("responder", deployment.responder)
     return RealtimePlan(
@@ -243,7 +244,7 @@ def _realtime(
             if deployment.silence_duration_ms is None
             else deployment.silence_duration_ms
         ),
-        session_minutes=deployment.session_minutes or minutes,
+        session_minutes=deployment.session_minutes or settings.server.session_minutes,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from antiphon.config.expectations import explain
+from antiphon.config.named import read_prompts, read_voices
 from antiphon.config.schema import (
     STAGES,
     AuthSettings,
@@ -21,7 +22,7 @@ from antiphon.config.schema import (
 )
 from antiphon.config.sources import KeyPath, Problem, Value
 
-_SECTIONS = ("server", "auth", "limits", "deployments")
+_SECTIONS = ("server", "auth", "limits", "deployments", "prompts", "voices")
 _LONGEST_NAME = 128
 _LIMITS = "limits"
 _KEYS = ("limits", "keys")
@@ -45,6 +46,8 @@ class Reader:
             auth=self._section("auth", AuthSettings()),
             limits=self._limits(),
             deployments={name: self._deployment(name) for name in self._deployment_names()},
+            prompts=read_prompts(self._values, self._report),
+            voices=read_voices(self._values, self._report),
         )
 
     def _refuse_unknown_sections(self) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from antiphon.engines.plugins import EngineKind
+from antiphon.protocol.session import Tool
 
 ProfileName = Literal["test", "small", "default"]
 DeploymentKind = Literal["realtime", "transcription", "translation"]
@@ -31,6 +32,11 @@ ENGINE_KINDS: Mapping[Stage, EngineKind] = {
     "responder": "responder",
 }
 """Which kind of engine fills a stage of a deployment."""
+
+
+BUILT_IN_VOICES = frozenset(
+    {"alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse"}
+)
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
@@ -175,6 +181,47 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
     limits: QuotaSettings = QuotaSettings()
 
 
+class PromptVersionSettings(Struct, frozen=True, kw_only=True):
+    """A section `[prompts.ID.VERSION]`."""
+
+    instructions: Annotated[
+        str, Meta(description="Text with a place such as `{{name}}` for each variable.")
+    ] = ""
+    variables: Annotated[
+        Mapping[str, str],
+        Meta(description="What stands in the places that a client does not fill."),
+    ] = {}
+    tools: Annotated[
+        tuple[Tool, ...], Meta(description="Tools, written as in `session.tools`.")
+    ] = ()
+
+
+class VoiceSettings(Struct, frozen=True, kw_only=True):
+    """A section `[voices.ID]`."""
+
+    mix: Annotated[
+        Mapping[str, float] | None,
+        Meta(
+            description="Kokoro: built-in voices, or voice packs by name, and their shares: "
+            "`{ alloy = 0.6, echo = 0.4 }`."
+        ),
+    ] = None
+    style: Annotated[
+        str | None, Meta(description="Kokoro: a file with a voice pack of your own.")
+    ] = None
+    accent: Annotated[
+        Literal["american", "british"] | None,
+        Meta(description="Kokoro: by which rules it reads; unset: those of its largest share."),
+    ] = None
+    gain: Annotated[
+        Annotated[float, Meta(ge=0.1, le=4)] | None,
+        Meta(description="Kokoro: brings the voice to the loudness of the others."),
+    ] = None
+    endpoint_voice: Annotated[
+        Name | None, Meta(description="Engine `openai`: what the endpoint calls the voice.")
+    ] = None
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
@@ -182,6 +229,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     auth: AuthSettings = AuthSettings()
     limits: LimitsSettings = LimitsSettings()
     deployments: Mapping[str, DeploymentSettings] = {}
+    prompts: Mapping[str, Mapping[str, PromptVersionSettings]] = {}
+    voices: Mapping[str, VoiceSettings] = {}
 
 
 NO_ENGINE = "none"

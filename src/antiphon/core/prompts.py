@@ -23,11 +23,6 @@ class PromptVersion:
     """What stands in places that the client does not fill."""
     tools: tuple[Tool, ...] = ()
 
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The variables of the text, in the order of their first places."""
-        return tuple(dict.fromkeys(_PLACE.findall(self.instructions)))
-
 
 @dataclass(frozen=True, slots=True)
 class StoredPrompt:
@@ -45,6 +40,11 @@ class Filled:
     tools: tuple[Tool, ...] = ()
 
 
+def places(text: str) -> tuple[str, ...]:
+    """Return the variables of a text, in the order of their first places."""
+    return tuple(dict.fromkeys(_PLACE.findall(text)))
+
+
 def fill(prompt: Prompt, path: str, stored: Mapping[str, StoredPrompt]) -> Filled:
     """Return the instructions and tools that a prompt names; raise `ClientError` if it cannot be.
 
@@ -52,19 +52,19 @@ def fill(prompt: Prompt, path: str, stored: Mapping[str, StoredPrompt]) -> Fille
     """
     version = _find(prompt, path, stored)
     given = prompt.variables or {}
-    places = version.places
+    wanted = places(version.instructions)
     for name in given:
-        if name not in places:
-            known = ", ".join(places) or "none"
+        if name not in wanted:
+            known = ", ".join(wanted) or "none"
             raise errors.unknown_parameter(
                 f"{path}.variables.{name:.64}", f"The prompt's variables: {known}."
             )
     values = {
         name: _text(given[name], f"{path}.variables.{name}") if name in given else default
-        for name in places
+        for name in wanted
         if (default := version.variables.get(name)) is not None or name in given
     }
-    for name in places:
+    for name in wanted:
         if name not in values:
             raise errors.missing_parameter(
                 f"{path}.variables.{name}", f"The prompt '{prompt.id}' needs a text for it."

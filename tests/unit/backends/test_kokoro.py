@@ -63,6 +63,64 @@ def test_a_file_that_is_no_voice_is_refused_by_name(tmp_path: Path) -> None:
         kokoro.create({"model": str(tmp_path / "model.onnx"), "voices": str(tmp_path)})
 
 
+def pack(number: float) -> bytes:
+    return np.full(510 * 256, number, "<f4").tobytes()
+
+
+def packs(directory: Path) -> dict[str, object]:
+    """Settings for voice packs of our own, and a network that is no network."""
+    (directory / "model.onnx").write_bytes(b"")
+    for number, voice in enumerate(VOICES.values()):
+        (directory / f"{voice.pack}.bin").write_bytes(pack(number))
+    return {"model": str(directory / "model.onnx"), "voices": str(directory)}
+
+
+def test_a_mix_is_the_average_of_its_shares(tmp_path: Path) -> None:
+    settings = packs(tmp_path)
+    alloy, cedar = list(VOICES).index("alloy"), list(VOICES).index("cedar")
+    voice, style = kokoro.customize(
+        "v", kokoro.CustomVoice(mix={"alloy": 1, "bm_george": 3}), str(settings["voices"])
+    )
+    assert style.shape == (510, 256)
+    assert np.allclose(style, (alloy + 3 * cedar) / 4)
+    assert voice.is_british
+    american = kokoro.CustomVoice(mix={"alloy": 1, "cedar": 3}, accent="american", gain=0.5)
+    voice, _ = kokoro.customize("v", american, str(settings["voices"]))
+    assert (voice.is_british, voice.gain) == (False, 0.5)
+
+
+def test_a_voice_pack_of_ones_own_is_a_voice(tmp_path: Path) -> None:
+    (tmp_path / "ann.bin").write_bytes(pack(7))
+    own = kokoro.CustomVoice(style=str(tmp_path / "ann.bin"), accent="british")
+    voice, style = kokoro.customize("v", own, None)
+    assert (voice.is_british, float(style[0, 0])) == (True, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("custom", "said"),
+    [
+        ({}, "'v' needs either 'mix' or 'style'"),
+        ({"mix": {"alloy": 1}, "style": "a.bin"}, "'v' needs either 'mix' or 'style'"),
+        ({"mix": {"alloy": 0}}, "Expected `float` > 0"),
+        ({"mix": {"af_nobody": 1}}, r"af_nobody\.bin"),
+        ({"style": "nowhere.bin"}, r"nowhere\.bin"),
+        ({"style": "{folder}/model.onnx"}, "is no voice pack"),
+        ({"style": "{folder}/nan.bin"}, "is no voice pack"),
+    ],
+)
+def test_a_voice_that_cannot_be_made_is_refused_by_name(
+    tmp_path: Path, custom: dict[str, object], said: str
+) -> None:
+    settings = packs(tmp_path)
+    (tmp_path / "nan.bin").write_bytes(pack(np.nan))
+    wanted = {
+        key: value.format(folder=tmp_path) if isinstance(value, str) else value
+        for key, value in custom.items()
+    }
+    with pytest.raises(EngineError, match=said):
+        kokoro.create({**settings, "custom_voices": {"v": wanted}})
+
+
 # With the weights of the profile `default`, which are not fetched for a test
 
 
@@ -114,3 +172,12 @@ def test_a_long_sentence_comes_clause_by_clause(engine: Kokoro) -> None:
 def test_other_voices_are_refused(engine: Kokoro) -> None:
     with pytest.raises(EngineError, match=r"no voice 'nova'.*alloy, ash"):
         speak(engine, "Hello.", "nova")
+
+
+@pytest.mark.models
+def test_a_mixed_voice_speaks(engine: Kokoro) -> None:
+    mixed = kokoro.create({"custom_voices": {"voice_ann": {"mix": {"alloy": 1, "echo": 1}}}})
+    assert mixed.capabilities.voices == engine.capabilities.voices | {"voice_ann"}
+    sound = np.concatenate(speak(mixed, "Good morning.", "voice_ann"))
+    assert 0.05 < np.abs(sound).max() <= 1.0
+    assert len(sound) > TTS_SAMPLE_RATE_HZ // 3

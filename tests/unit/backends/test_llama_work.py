@@ -127,6 +127,19 @@ def test_a_conversation_that_never_fits_is_an_error() -> None:
         run(Server(accepts_anything, room=1), LATE_SYSTEM)
 
 
+def test_what_must_be_kept_whole_is_never_shortened() -> None:
+    def answer(room: int) -> Server:
+        server = Server(accepts_anything, room)
+        chat = Chat(LATE_SYSTEM, Room(1), {}, keeps_all=True)
+        ChatRunner(server).run(chat, 0, lambda _: True)
+        return server
+
+    assert answer(1000).asked[-1] == LATE_SYSTEM
+    with pytest.raises(EngineError, match=r"session\.truncation") as refused:
+        answer(1)
+    assert refused.value.code == "context_length_exceeded"
+
+
 class ChatmlServer:
     """A model with the ChatML template that counts characters as tokens."""
 
