@@ -37,6 +37,7 @@ from antiphon.core.inputs import (
     TurnEndPredicted,
 )
 from antiphon.core.kinds import open_session
+from antiphon.core.resumption import ResumptionTerms
 from antiphon.core.routing import Input, Output
 from antiphon.core.transcription_offer import TranscriptionOffer
 from antiphon.engines.llm import TokenUsage
@@ -203,9 +204,11 @@ class Talk:
     scores_at_once: bool = True
     """Whether the VAD answers by itself."""
     seed: bytes = b"talk"
+    terms: ResumptionTerms | None = None
+    """Those on which the client may come back; None: it may not."""
 
     def __post_init__(self) -> None:
-        self.session: Any = open_session(self.offer, Ids(self.seed), self.now)
+        self.session: Any = open_session(self.offer, Ids(self.seed), self.now, self.terms)
         self._read = 0
         self.give(Connected())
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.transcription_offer import TranscriptionOffer
 from antiphon.runtime.metrics import LoopLag, Metrics
+from antiphon.runtime.parking import Parking
 from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.speech_scores import SpeechScores
 from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber, ScriptedVad
@@ -45,6 +47,7 @@ class Server:
     metrics: Metrics
     catalogue: Catalogue
     responder: ScriptedResponder
+    parking: Parking | None = None
     ended: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     """The path of each WebSocket whose serving has ended."""
 
@@ -120,36 +123,48 @@ async def connected(server: Server, **options: Any) -> AsyncIterator[Client]:
         yield client
 
 
-def deployment(name: str, responder: ScriptedResponder) -> Deployment:
+def deployment(name: str, responder: ScriptedResponder, max_session_s: float) -> Deployment:
     transcriber = ScriptedTranscriber()
     heard = {"whisper-1": transcriber}
     pipeline = Pipeline(SpeechScores(ScriptedVad()), responder, transcriber, heard)
     transcription = {"whisper-1": TranscriptionOffer(shares_hearing=True)}
-    return Deployment(SessionOffer(name, VOICES, transcription_models=transcription), pipeline)
+    offer = SessionOffer(
+        name, VOICES, transcription_models=transcription, max_session_s=max_session_s
+    )
+    return Deployment(offer, pipeline)
 
 
 @asynccontextmanager
-async def served(
+async def served(  # noqa: PLR0913 - each is a setting of the server
     *,
     responder: ScriptedResponder | None = None,
     limit: int = 1000,
     outbox: OutboxLimits = DEFAULT_LIMITS,
     is_open: bool = True,
     traces: Path | None = None,
+    parking: Parking | None = None,
+    keys: Iterable[str] = (),
+    max_session_s: float = 3600,
 ) -> AsyncIterator[Server]:
     responder = responder or ScriptedResponder()
     catalogue = Catalogue([MODEL, "second"], ["whisper-1"])
     if is_open:
-        catalogue.open({Asked(name): deployment(name, responder) for name in catalogue.realtime})
+        catalogue.open(
+            {Asked(name): deployment(name, responder, max_session_s) for name in catalogue.realtime}
+        )
     lag = LoopLag()
     metrics = Metrics(lag)
     sessions = OpenSessions(limit, lag)
-    entrance = Entrance(Keyring(()), catalogue)
-    door = RealtimeDoor(entrance, catalogue, sessions, metrics, traces, outbox)
+    if parking is not None:
+        metrics.watch(lambda: len(parking), lambda: parking.redeemed)
+    entrance = Entrance(
+        Keyring(hashlib.sha256(key.encode()).hexdigest() for key in keys), catalogue
+    )
+    door = RealtimeDoor(entrance, catalogue, sessions, metrics, traces, outbox, parking=parking)
     application = create_application(Pages(entrance, catalogue, sessions, metrics), door)
     listening = bind("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = Server(url, sessions, metrics, catalogue, responder)
+    server = Server(url, sessions, metrics, catalogue, responder, parking)
 
     async def observed(scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -26,7 +26,9 @@ from antiphon.config import (
     SettingsError,
     TranslationPlan,
 )
+from antiphon.core.resumption import ResumptionTerms
 from antiphon.runtime.metrics import LoopLag, Metrics
+from antiphon.runtime.parking import Parking
 from antiphon.web.application import create_application
 from antiphon.web.catalogue import Asked, Catalogue, Deployment
 from antiphon.web.entrance import Entrance
@@ -120,8 +122,18 @@ class Server:
                 self._metrics,
                 Path(traces) if traces else None,
                 admission=self._admission,
+                parking=self._parking(),
             ),
         )
+
+    def _parking(self) -> Parking | None:
+        settings = self._loaded.settings.server
+        if settings.resume_seconds == 0:
+            return None
+        terms = ResumptionTerms(wait_s=settings.resume_seconds)
+        parking = Parking(terms, settings.max_parked_sessions)
+        self._metrics.watch(lambda: len(parking), lambda: parking.redeemed)
+        return parking
 
     def _heed_signals(
         self, loop: asyncio.AbstractEventLoop, serving: asyncio.Task[None] | None

@@ -69,6 +69,23 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
         ),
     ] = "auto"
     session_minutes: Annotated[Minutes, Meta(description="How long a session may last.")] = 60
+    resume_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3600,
+            description="How long a session waits for a client that asked to be able to come back "
+            "and has lost its connection; 0: no session can be resumed.",
+        ),
+    ] = 120
+    max_parked_sessions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="How many sessions may wait for their clients; with one more, the one that "
+            "has waited longest ends.",
+        ),
+    ] = 32
     drain_seconds: Annotated[
         float,
         Meta(ge=0, le=3600, description="How long running responses may go on at shutdown."),

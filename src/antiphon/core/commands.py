@@ -119,6 +119,14 @@ class CloseConnection:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ParkSession:
+    """Hang up, after everything said before has been sent, and keep the session for its client."""
+
+    code: int
+    reason: str
+
+
 Command = (
     ScoreSpeech
     | PredictTurnEnd
@@ -133,4 +141,5 @@ Command = (
     | SettleQuota
     | RecordAudio
     | CloseConnection
+    | ParkSession
 )

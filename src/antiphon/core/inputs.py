@@ -110,6 +110,19 @@ class QuotaChanged:
     """In how many seconds there is more, where there was nothing left to take; None: granted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The connection of a client that may come back has been lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A client has come back on another connection."""
+
+    after: str | None = None
+    """The id of the last event that it has, where it says so."""
+
+
 EngineResult = (
     SpeechScored
     | TurnEndPredicted
@@ -122,6 +135,8 @@ EngineResult = (
 ShellInput = (
     Connected
     | Disconnected
+    | Interrupted
+    | Resumed
     | ClientMistake
     | DeadlineReached
     | Draining

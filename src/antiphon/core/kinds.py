@@ -2,6 +2,7 @@
 
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.ids import Ids
+from antiphon.core.resumption import ResumableSession, ResumptionTerms
 from antiphon.core.routing import RoutedSession
 from antiphon.core.session import Session
 from antiphon.core.transcription_offer import TranscriptionSessionOffer
@@ -22,8 +23,21 @@ OFFERS: dict[str, type[Offer]] = {
 """Offers by their names, as traces hold them."""
 
 
-def open_session(offer: Offer, ids: Ids, now: float) -> RoutedSession:
-    """Open the kind of session that an offer is for, at ``now`` in seconds of Unix time."""
+AnySession = RoutedSession | ResumableSession
+
+
+def open_session(
+    offer: Offer, ids: Ids, now: float, terms: ResumptionTerms | None = None
+) -> AnySession:
+    """Open the kind of session that an offer is for, at ``now`` in seconds of Unix time.
+
+    With ``terms`` it is one to which its client may come back.
+    """
+    session = _open(offer, ids, now)
+    return session if terms is None else ResumableSession(session, ids, now, terms)
+
+
+def _open(offer: Offer, ids: Ids, now: float) -> RoutedSession:
     match offer:
         case SessionOffer():
             return Session(offer, ids, now)

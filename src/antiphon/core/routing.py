@@ -52,6 +52,15 @@ class RoutedSession(ABC):
     def id(self) -> str:
         """The session's id."""
 
+    @property
+    @abstractmethod
+    def expires_at(self) -> int:
+        """When the session's time is over, in Unix time."""
+
+    @abstractmethod
+    def renew(self, now: float) -> None:
+        """Begin the session's time anew."""
+
     @abstractmethod
     def deadline(self) -> float | None:
         """Return when `handle` wants to be called even if nothing arrives; None: never again."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any, ClassVar
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from antiphon.core import happenings, inputs
 from antiphon.core.configuration import (
@@ -71,6 +71,17 @@ class Session(RoutedSession):
     def configuration(self) -> RealtimeSession:
         """The effective configuration."""
         return self._session
+
+    @property
+    def expires_at(self) -> int:
+        """When the session's time is over, in Unix time."""
+        return self._session.expires_at
+
+    def renew(self, now: float) -> None:
+        """Begin the session's time anew."""
+        self._session = structs.replace(
+            self._session, expires_at=int(now + self._offer.max_session_s)
+        )
 
     def deadline(self) -> float | None:
         """Return when `handle` wants to be called even if nothing arrives; None: never again."""

@@ -83,6 +83,15 @@ class TranscriptionSession(RoutedSession):
         """The session's id."""
         return self._id
 
+    @property
+    def expires_at(self) -> int:
+        """When the session's time is over, in Unix time."""
+        return self._expires_at
+
+    def renew(self, now: float) -> None:
+        """Begin the session's time anew."""
+        self._expires_at = int(now + self._offer.max_session_s)
+
     def deadline(self) -> float | None:
         """Return when `handle` wants to be called even if nothing arrives; None: never again."""
         if self._closing:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from antiphon.core.inputs import ClientMistake
+from antiphon.core.inputs import ClientMistake, Interrupted, Resumed
 from antiphon.protocol.families import AnyClientEvent, AnyServerEvent
 
 
@@ -11,10 +11,14 @@ class ConnectionLost(Exception):  # noqa: N818
     """The client is gone, or reads too slowly to be served; the session ends."""
 
 
+Received = AnyClientEvent | ClientMistake | Interrupted | Resumed
+"""What comes from a client; only one that may come back is ever interrupted."""
+
+
 class Connection(Protocol):
     """One client, speaking one dialect."""
 
-    async def receive(self) -> AnyClientEvent | ClientMistake | None:
+    async def receive(self) -> Received | None:
         """Wait for the next client event; None: the client has left.
 
         A frame that is no valid event comes as a `ClientMistake`, once for each frame.

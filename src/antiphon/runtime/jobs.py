@@ -18,6 +18,7 @@ from antiphon.core.commands import (
     EndTranscription,
     FeedTranscription,
     OpenTranscription,
+    ParkSession,
     PredictTurnEnd,
     PrepareResponse,
     RecordAudio,
@@ -87,7 +88,7 @@ class Jobs:
                 self._preparing = self._tasks.create_task(self._prepare(request))
             case CancelJob(job):
                 self._cancel(job)
-            case CloseConnection() | RecordAudio() | TakeQuota() | SettleQuota():
+            case CloseConnection() | ParkSession() | RecordAudio() | TakeQuota() | SettleQuota():
                 pass  # the runner's own
             case _:
                 assert_never(command)

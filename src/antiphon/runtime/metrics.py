@@ -5,17 +5,18 @@ measured alike and the core knows nothing of it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 from antiphon.audio.pcm import BYTES_PER_SAMPLE
-from antiphon.core.inputs import ClientMistake
 from antiphon.core.output_audio import AudioLedger
 from antiphon.protocol import translation
 from antiphon.protocol.client_events import InputAudioBufferAppend
-from antiphon.protocol.families import AnyClientEvent, AnyServerEvent
+from antiphon.protocol.families import AnyServerEvent
 from antiphon.protocol.server_events import (
     Error,
     InputAudioBufferCommitted,
@@ -25,7 +26,7 @@ from antiphon.protocol.server_events import (
     SessionCreated,
 )
 from antiphon.protocol.translation import SessionInputAudioBufferAppend, SessionOutputAudioDelta
-from antiphon.runtime.connection import Connection
+from antiphon.runtime.connection import Connection, Received
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -104,9 +105,28 @@ class Metrics:
         if ledger.sent_samples:
             self.audio_gap_seconds.observe(ledger.longest_gap_s)
 
+    def watch(self, waiting: Callable[[], int], resumed: Callable[[], int]) -> None:
+        """Tell of the sessions that wait for their clients, and how often one came back."""
+        self._registry.register(_Resumption(waiting, resumed))
+
     def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
         return generate_latest(self._registry)
+
+
+class _Resumption(Collector):
+    """Reads what is counted elsewhere."""
+
+    def __init__(self, waiting: Callable[[], int], resumed: Callable[[], int]) -> None:
+        self._waiting = waiting
+        self._resumed = resumed
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics as they stand."""
+        waiting = "Sessions now that wait for their clients to come back."
+        yield GaugeMetricFamily("antiphon_parked_sessions", waiting, self._waiting())
+        resumed = "Times that a client came back to its session."
+        yield CounterMetricFamily("antiphon_sessions_resumed", resumed, self._resumed())
 
 
 class MeteredConnection:
@@ -128,7 +148,7 @@ class MeteredConnection:
         self.session_id = ""
         """Known once the session is created."""
 
-    async def receive(self) -> AnyClientEvent | ClientMistake | None:
+    async def receive(self) -> Received | None:
         """Receive through the connection."""
         event = await self._connection.receive()
         if isinstance(event, InputAudioBufferAppend):

@@ -11,15 +11,16 @@ from pathlib import Path
 from antiphon.core.commands import (
     CloseConnection,
     Command,
+    ParkSession,
     RecordAudio,
     SettleQuota,
     TakeQuota,
 )
-from antiphon.core.ids import Ids
 from antiphon.core.inputs import Connected, DeadlineReached, Disconnected, Draining
-from antiphon.core.kinds import Offer, open_session
+from antiphon.core.kinds import AnySession, Offer
 from antiphon.core.output_audio import AudioLedger
-from antiphon.core.routing import Input, Output, RoutedSession
+from antiphon.core.resumption import ResumptionTerms
+from antiphon.core.routing import Input, Output
 from antiphon.protocol.families import AnyServerEvent
 from antiphon.protocol.wire import Wire
 from antiphon.runtime.connection import Connection, ConnectionLost
@@ -27,7 +28,7 @@ from antiphon.runtime.inbox import Inbox
 from antiphon.runtime.jobs import Jobs
 from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.quotas import Account
-from antiphon.runtime.trace import Trace
+from antiphon.runtime.trace import Opening, Trace
 
 _logger = logging.getLogger(__name__)
 
@@ -44,25 +45,39 @@ class Surroundings:
     """Set when the server shuts down: sessions finish what runs and close."""
     traces: Path | None = None
     """Where sessions are recorded; None: nowhere."""
-    record_audio: Callable[[AudioLedger], None] | None = None
+    record_audio: Callable[[AudioLedger], None] = lambda _: None
     """Is told the account of each response's audio."""
     account: Account | None = None
     """What the session takes its quotas from; None: it has none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a session needs to which its client may come back."""
+
+    terms: ResumptionTerms
+    park: Callable[[int, str], None]
+    """Hangs up, with a code and a reason, and lets the session wait for its client."""
+
+
 async def run_session(
-    connection: Connection, offer: Offer, pipeline: Pipeline, around: Surroundings
+    connection: Connection,
+    offer: Offer,
+    pipeline: Pipeline,
+    around: Surroundings,
+    resumption: Resumption | None = None,
 ) -> None:
     """Serve a client from its `session.created` until it leaves or the server hangs up."""
-    seed, opened_at = secrets.token_bytes(_SEED_BYTES), around.clock()
-    session = open_session(offer, Ids(seed), opened_at)
+    terms = None if resumption is None else resumption.terms
+    opening = Opening(offer, secrets.token_bytes(_SEED_BYTES), around.clock(), terms)
+    session = opening.open()
     trace = None
     if around.traces is not None:
         try:
-            trace = Trace.begin(around.traces, session.id, offer, seed, opened_at)
+            trace = Trace.begin(around.traces, session.id, opening)
         except OSError as fault:
             _logger.error("trace_failed", extra={"fault": type(fault).__name__})
-    runner = Runner(connection, session, around, trace)
+    runner = Runner(connection, session, around, trace, resumption)
     try:
         await runner.run(pipeline)
     finally:
@@ -76,14 +91,16 @@ class Runner:
     def __init__(
         self,
         connection: Connection,
-        session: RoutedSession,
+        session: AnySession,
         around: Surroundings,
         trace: Trace | None,
+        resumption: Resumption | None = None,
     ) -> None:
         self._connection = connection
         self._session = session
         self._around = around
         self._trace = trace
+        self._resumption = resumption
         self._inbox = Inbox()
         self._hang_up: CloseConnection | None = None
         self._gone = False
@@ -143,24 +160,31 @@ class Runner:
 
     def _perform(self, outputs: list[Output], jobs: Jobs) -> None:
         events: list[AnyServerEvent] = []
+        parting: ParkSession | None = None
         for output in outputs:
             if isinstance(output, Wire):
                 events.append(output)
+            elif isinstance(output, ParkSession):
+                parting = output
             else:
                 self._carry_out(output, jobs)
         if events and not self._gone:
-            with suppress(ConnectionLost):
-                self._connection.send(events)
-                return
-            self._lose(jobs)
+            self._send(events, jobs)
+        if parting is not None and self._resumption is not None:
+            self._resumption.park(parting.code, parting.reason)
+
+    def _send(self, events: list[AnyServerEvent], jobs: Jobs) -> None:
+        with suppress(ConnectionLost):
+            self._connection.send(events)
+            return
+        self._lose(jobs)
 
     def _carry_out(self, command: Command, jobs: Jobs) -> None:
         match command:
             case CloseConnection():
                 self._hang_up = command
             case RecordAudio(ledger):
-                if self._around.record_audio is not None:
-                    self._around.record_audio(ledger)
+                self._around.record_audio(ledger)
             case TakeQuota() | SettleQuota():
                 if self._around.account is not None:
                     self._around.account.perform(command)

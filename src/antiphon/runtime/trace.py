@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from antiphon.core import inputs
 from antiphon.core.ids import Ids
-from antiphon.core.kinds import OFFERS, Offer, interpret, open_session
+from antiphon.core.kinds import OFFERS, AnySession, Offer, interpret, open_session
+from antiphon.core.resumption import ResumptionTerms
 from antiphon.core.routing import Input, Output
 from antiphon.engines import responder
 from antiphon.engines.llm import Picture
@@ -55,6 +56,22 @@ class Difference:
     replayed: list[Json]
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a session is opened; everything else about it follows from its inputs."""
+
+    offer: Offer
+    seed: bytes
+    at: float
+    """Unix time in seconds."""
+    terms: ResumptionTerms | None = None
+    """Those of a session to which its client may come back."""
+
+    def open(self) -> AnySession:
+        """Open the session."""
+        return open_session(self.offer, Ids(self.seed), self.at, self.terms)
+
+
 class Trace:
     """The recording of one session."""
 
@@ -63,22 +80,21 @@ class Trace:
         self._has_failed = False
 
     @classmethod
-    def begin(
-        cls, folder: Path, session_id: str, offer: Offer, seed: bytes, opened_at: float
-    ) -> "Trace":
+    def begin(cls, folder: Path, session_id: str, opening: Opening) -> "Trace":
         """Create the file of a session, readable by its owner alone."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{session_id}.jsonl"
         path.touch(mode=0o600)
         trace = cls(path.open("wb"))
-        trace._write(
-            {
-                "antiphon_trace": VERSION,
-                "seed": seed.hex(),
-                "opened_at": opened_at,
-                "offer": plain(offer),
-            }
-        )
+        head: Json = {
+            "antiphon_trace": VERSION,
+            "seed": opening.seed.hex(),
+            "opened_at": opening.at,
+            "offer": plain(opening.offer),
+        }
+        if opening.terms is not None:
+            head["terms"] = plain(opening.terms)
+        trace._write(head)
         return trace
 
     def record(self, now: float, received: Input, outputs: list[Output]) -> None:
@@ -112,11 +128,19 @@ def replay(path: Path) -> Iterator[Difference]:
         if head.get("antiphon_trace") != VERSION:
             raise ValueError(f"{path.name} is no trace of version {VERSION}. Record it again.")
         kind, held = _split(head["offer"])
-        offer = msgspec.convert(held, OFFERS[kind])
-        session = open_session(offer, Ids(bytes.fromhex(head["seed"])), head["opened_at"])
+        terms = head.get("terms")
+        opening = Opening(
+            offer=msgspec.convert(held, OFFERS[kind]),
+            seed=bytes.fromhex(head["seed"]),
+            at=head["opened_at"],
+            terms=None if terms is None else msgspec.convert(terms, ResumptionTerms),
+        )
+        session = opening.open()
         for number, text in enumerate(file, start=2):
             line = msgspec.json.decode(text)
-            outputs = [plain(o) for o in session.handle(_to_input(line["in"], offer), line["at"])]
+            outputs = [
+                plain(o) for o in session.handle(_to_input(line["in"], opening.offer), line["at"])
+            ]
             replayed = msgspec.json.decode(msgspec.json.encode(outputs))
             if not _alike(line["out"], replayed):
                 yield Difference(number, line["out"], replayed)

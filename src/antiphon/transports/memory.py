@@ -23,6 +23,8 @@ class MemoryConnection:
         self._has_left = False
         self.closed: tuple[int, str] | None = None
         """Code and reason with which the session hung up."""
+        self.has_said_goodbye = False
+        """Whether the client has left on purpose."""
 
     # The client's end
 
@@ -34,8 +36,9 @@ class MemoryConnection:
         """Wait for the next frame of the session; None: it has hung up."""
         return await self._outbox.take()
 
-    async def leave(self) -> None:
+    async def leave(self, *, says_goodbye: bool = True) -> None:
         """End the connection; what the session has sent can still be read."""
+        self.has_said_goodbye = says_goodbye
         self._has_left = True
         self._outbox.close()
         if self.closed is None:

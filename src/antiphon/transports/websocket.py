@@ -23,6 +23,8 @@ ABORT_EXTENSION = "antiphon.abort"
 Ending = Literal["client", "server", "too slow"]
 
 _TOO_SLOW = (1008, "The client reads too slowly: more events wait than the server keeps.")
+_GOODBYES = frozenset({1000, 1005})
+"""Codes with which a client ends its session: a normal end, or a close frame without a code."""
 _LONGEST_REASON_BYTES = 123  # Spec: RFC 6455, 5.5: a control frame holds 125 bytes, 2 are the code
 
 
@@ -41,6 +43,8 @@ class WebSocketConnection:
         self._has_left = False
         self.ending: Ending = "client"
         """Who ends the connection; final once it has ended."""
+        self.has_said_goodbye = False
+        """Whether the client has closed the connection on purpose."""
 
     async def receive(self) -> AnyClientEvent | ClientMistake | None:
         """Wait for the next client event; None: the client has left."""
@@ -48,6 +52,8 @@ class WebSocketConnection:
             return None
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
+            # Only a close frame brings a reason, be it an empty one; a lost connection has none.
+            self.has_said_goodbye = "reason" in message and message["code"] in _GOODBYES
             self._leave()
             return None
         frame = cast("str | None", message.get("text"))

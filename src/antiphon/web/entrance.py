@@ -55,6 +55,15 @@ class Entrance:
         )
         return next((refusal for check in checks if (refusal := check(request))), None)
 
+    def check_return(self, request: HTTPConnection) -> Refusal | None:
+        """Return why a request cannot come back to a session, whichever that is, if so."""
+        checks = (self.check_key, _check_api_version, _check_dialect)
+        return next((refusal for check in checks if (refusal := check(request))), None)
+
+    def keys_of(self, request: HTTPConnection) -> frozenset[bytes]:
+        """Return the SHA-256 of each of a request's keys that opens this server."""
+        return self.keyring.digests_of(presented_keys(request))
+
     def _check_kind(self, request: HTTPConnection) -> Refusal | None:
         return refusals.unknown_call() if "call_id" in request.query_params else None
 

@@ -51,6 +51,12 @@ class Keyring:
         ]
         return next(iter(matches), None)
 
+    def digests_of(self, keys: Iterable[str]) -> frozenset[bytes]:
+        """Return the SHA-256 of each presented key that opens this server."""
+        return frozenset(
+            hashlib.sha256(key.encode()).digest() for key in keys if self.accepts([key])
+        )
+
 
 def presented_keys(connection: HTTPConnection) -> list[str]:
     """Return the keys that a request carries, wherever clients put them."""

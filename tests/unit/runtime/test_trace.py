@@ -35,7 +35,7 @@ from antiphon.engines.responder import (
     WrittenText,
 )
 from antiphon.protocol import codec
-from antiphon.runtime.trace import Difference, Trace, plain, replay
+from antiphon.runtime.trace import Difference, Opening, Trace, plain, replay
 
 SEED = b"seed"
 NOW = 1_800_000_000.0
@@ -44,7 +44,7 @@ NOW = 1_800_000_000.0
 def record(folder: Path, inputs: list[Input], opened: SessionOffer | None = None) -> Path:
     """Record a session that is given these inputs."""
     session = Session(opened or offer(), Ids(SEED), NOW)
-    trace = Trace.begin(folder, session.id, opened or offer(), SEED, NOW)
+    trace = Trace.begin(folder, session.id, Opening(opened or offer(), SEED, NOW))
     for index, received in enumerate(inputs):
         now = NOW + index / 3
         trace.record(now, received, session.handle(received, now))
