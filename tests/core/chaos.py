@@ -29,7 +29,7 @@ from talk import (
     user_text,
 )
 
-from antiphon.core.commands import OpenTranscription, ScoreSpeech, StartResponse
+from antiphon.core.commands import OpenTranscription, PredictTurnEnd, ScoreSpeech, StartResponse
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.inputs import (
     DeadlineReached,
@@ -39,6 +39,7 @@ from antiphon.core.inputs import (
     SpeechScored,
     TranscriptGrew,
     TranscriptSettled,
+    TurnEndPredicted,
 )
 from antiphon.engines.llm import TokenUsage
 from antiphon.engines.responder import (
@@ -59,6 +60,7 @@ _VADS = [
     {"type": "server_vad", "create_response": False},
     {"type": "server_vad", "interrupt_response": False},
     {"type": "server_vad", "create_response": False, "interrupt_response": False},
+    {"type": "server_vad", "idle_timeout_ms": 5000},
     {"type": "semantic_vad"},
 ]
 _TRANSCRIPTIONS = [
@@ -130,6 +132,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.sampled_from(["delete", "retrieve", "output", "cancel one", "same id"]), _pick),
     st.tuples(st.just("truncate"), st.tuples(_pick, st.sampled_from([0, 90, 10**6]), _pick)),
     st.tuples(st.just("scores"), st.tuples(_pick, st.sampled_from([0.0, 0.9, float("nan")]))),
+    st.tuples(st.just("predict"), st.tuples(_pick, st.sampled_from([0.0, 0.5, 0.9]))),
     st.tuples(st.sampled_from(["settle", "grow", "no text"]), _pick),
     st.tuples(st.just("produce"), st.tuples(_pick, st.sampled_from(_PIECES))),
     st.tuples(st.just("produce"), st.tuples(st.just(0), st.sampled_from(_PIECES))),
@@ -143,7 +146,13 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
 )
 SESSIONS = st.lists(STEPS, min_size=5, max_size=40)
 OFFERS = st.sampled_from(
-    [offer(), offer(hears="audio"), offer(context_tokens=1100, max_session_s=200)]
+    [
+        offer(),
+        offer(predicts_turns=True),
+        offer(hears="audio", predicts_turns=True),
+        offer(hears="audio"),
+        offer(context_tokens=1100, max_session_s=200),
+    ]
 )
 
 
@@ -160,7 +169,12 @@ class Chaos:
     """Whether every deadline that was kept was followed by a later one."""
 
     def __post_init__(self) -> None:
-        self.talk = Talk(self.offer, hears_at_once=self.answers, scores_at_once=self.answers)
+        self.talk = Talk(
+            self.offer,
+            hears_at_once=self.answers,
+            scores_at_once=self.answers,
+            probability=0.9 if self.answers else None,
+        )
         self._texts = 0
 
     def take(self, steps: Sequence[Step]) -> "Chaos":
@@ -233,6 +247,11 @@ class Chaos:
         order = self._job(ScoreSpeech, index)
         count = len(order.frames) if order else 1
         self.talk.give(SpeechScored(order.job if order else 999, (probability,) * count))
+
+    def predict(self, what: tuple[int, float]) -> None:
+        index, probability = what
+        order = self._job(PredictTurnEnd, index)
+        self.talk.give(TurnEndPredicted(order.job if order else 999, probability))
 
     def client(self, event: Event | str) -> None:
         self.talk.client(event)

@@ -73,11 +73,6 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "session.audio.input.noise_reduction",
     ),
     (
-        {"audio": {"input": {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 5000}}}},
-        "invalid_parameter",
-        "session.audio.input.turn_detection.idle_timeout_ms",
-    ),
-    (
         {"audio": {"input": {"transcription": {"model": "whisper-1", "prompt": "Hi"}}}},
         "invalid_parameter",
         "session.audio.input.transcription.prompt",

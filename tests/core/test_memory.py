@@ -139,9 +139,9 @@ def test_a_written_message_in_the_making_cannot_be_truncated(talk: Talk) -> None
 
 def test_an_interrupted_answer_is_remembered_as_far_as_it_can_have_been_played(talk: Talk) -> None:
     item_id = tell(talk, finish=False)
-    talk.waits(1.3).says(200)
+    talk.waits(1.2).says(200)
     talk.expect("response.done", reason="turn_detected")
-    # Everything was sent at once; played were the 1.3 s that passed, and 0.1 s until speech began.
+    # Everything was sent at once; played were the 1.2 s that passed, and 0.2 s of sustained speech.
     part = talk.item(item_id)["content"][0]
     assert part["transcript"].endswith("twelve.")
     talk.pauses(400)

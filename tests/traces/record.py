@@ -20,7 +20,6 @@ from talk import (
     function,
     response_create,
     retrieve,
-    server_vad,
     session_update,
     truncate,
     user_text,
@@ -92,7 +91,7 @@ async def tools_and_mistakes(caller: Caller, _: object) -> None:
     await caller.expect("response.done")
     await caller.send(call_output("nothing", "42"))
     await caller.send(call_output(call["call_id"], "Sunny."))
-    await caller.send(session_update(turn_detection=server_vad(idle_timeout_ms=5000)))
+    await caller.send(session_update(voice="nobody"))
     await caller.send(TEXT)
     await caller.expect("response.done")
     await caller.send(_LIMIT)

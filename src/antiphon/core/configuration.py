@@ -326,12 +326,6 @@ def _check_turn_detection(
             f"Turn detection by meaning (semantic_vad) with the model '{offer.model}'",
             'Use type "server_vad".',
         )
-    if isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
-        raise errors.not_supported(
-            f"{path}.idle_timeout_ms",
-            "An idle timeout",
-            "Send null, and send response.create when the user has been silent too long.",
-        )
 
 
 def _check_transcription(

@@ -36,7 +36,7 @@ from antiphon.protocol import errors
 from antiphon.protocol import server_events as server
 from antiphon.protocol.client_events import ConversationItemTruncate
 from antiphon.protocol.errors import ClientError
-from antiphon.protocol.items import ItemReference, ResponseInputItem
+from antiphon.protocol.items import FunctionCallItem, ItemReference, ResponseInputItem
 from antiphon.protocol.session import Audio
 
 _AHEAD_SHARE = 8
@@ -77,6 +77,12 @@ class Dialogue:
         self.metering = Metering(offer, self.responses)
         self.has_spoken = False
         """Whether the assistant has produced sound in this session."""
+
+    @property
+    def awaits_call(self) -> bool:
+        """Whether the client is at work: the conversation ends with a call of a function."""
+        last = self.conversation.find(self.conversation.last_id or "")
+        return last is not None and isinstance(last.item, FunctionCallItem)
 
     # Items
 
@@ -346,7 +352,7 @@ class Dialogue:
     def _learn(self, item_id: str, text: str) -> None:
         entry = self._find(item_id)
         self._memory.resolve(item_id)
-        if entry is None:
+        if entry is None or entry.heard is not None:
             return
         known = replace(entry, heard=text)
         if item_id in self._inline:

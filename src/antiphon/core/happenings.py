@@ -30,7 +30,8 @@ class TurnCommitted:
     item_id: str
     audio: bytes
     """PCM16 mono 24 kHz."""
-    by: Literal["vad", "client"]
+    by: Literal["vad", "client", "timeout"]
+    """Who ended it; "timeout": nobody said anything."""
 
 
 Certainty = Literal["stable", "draft", "settled"]

@@ -36,6 +36,7 @@ class InputAudio:
         "_format",
         "_frames",
         "_frames_end_ms",
+        "taken_until_ms",
     )
 
     def __init__(self, format_name: str) -> None:
@@ -47,6 +48,8 @@ class InputAudio:
         self._due_bytes = 0
         self._frames: deque[Frames] = deque()
         self._frames_end_ms = 0
+        self.taken_until_ms = 0
+        """Up to where the client has committed or cleared; no turn begins before that."""
 
     @property
     def is_empty(self) -> bool:
@@ -124,6 +127,7 @@ class InputAudio:
         self._settle()
         taken = bytes(self._buffer)
         self._buffer.clear()
+        self.taken_until_ms = self.start_ms
         return taken
 
     def clear(self) -> None:

@@ -1,16 +1,17 @@
 """The input side of a session: from appended audio to committed turns and their transcripts."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.core.commands import CancelJob, PredictTurnEnd, ScoreSpeech
+from antiphon.core.commands import CancelJob, PredictTurnEnd
 from antiphon.core.happenings import Guessed, Told, TurnBegan, TurnCommitted, TurnResumed
+from antiphon.core.idle import IdleClock
 from antiphon.core.ids import Ids
 from antiphon.core.input_audio import BYTES_PER_MS, KEPT_MS, InputAudio, for_engines
+from antiphon.core.scoring import Scored, Scoring
 from antiphon.core.transcription import Transcriptions
 from antiphon.core.turns import (
     Change,
@@ -29,6 +30,7 @@ from antiphon.protocol.server_events import (
     InputAudioBufferCleared,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
+    InputAudioBufferTimeoutTriggered,
 )
 from antiphon.protocol.session import AudioInput, SemanticVad, ServerVad
 
@@ -37,16 +39,6 @@ MAX_BUFFERED_MS = 30 * 60_000
 """The most audio that may wait for its commit."""
 
 Frames = NDArray[np.float32]
-
-
-@dataclass(slots=True)
-class _Scoring:
-    """Frames whose speech probabilities were ordered."""
-
-    job: int
-    start_ms: int
-    frames: Frames
-    scores: tuple[float, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -69,8 +61,8 @@ class Listening:
     __slots__ = (
         "_audio",
         "_detector",
+        "_idle",
         "_ids",
-        "_ignored_until_ms",
         "_jobs",
         "_predicts_turns",
         "_scoring",
@@ -92,12 +84,12 @@ class Listening:
         self._audio = InputAudio(_format_name(settings))
         self._detector = TurnDetector(settings.turn_detection or ServerVad())
         self.transcriptions = transcriptions
+        self._idle = IdleClock()
         self._ids = ids
         self._jobs = jobs
         self._predicts_turns = predicts_turns
         self._turn: _Turn | None = None
-        self._scoring: deque[_Scoring] = deque()
-        self._ignored_until_ms = 0
+        self._scoring = Scoring()
 
     @property
     def is_buffering(self) -> bool:
@@ -125,7 +117,7 @@ class Listening:
         if (detection is None) == (was is None):
             return []
         # The turn in progress, if any, was begun under the other rule: it goes back to the buffer.
-        self._scoring.clear()
+        self._scoring.forget()
         return self._abandon_turn()
 
     def append(self, audio: bytes) -> list[Told]:
@@ -145,19 +137,36 @@ class Listening:
             return self._take_unwatched(frames)
         if not len(frames):
             return []
-        job = next(self._jobs)
-        start_ms = self._audio.frames_end_ms - len(frames) * FRAME_MS
-        self._scoring.append(_Scoring(job, start_ms, frames))
-        return [ScoreSpeech(job, frames)]
+        return [self._scoring.order(next(self._jobs), frames, self._audio.frames_end_ms)]
+
+    @property
+    def deadline(self) -> float | None:
+        """When the user has said nothing for too long, if no audio comes that tells so earlier."""
+        return self._idle.deadline(self._idle_timeout_ms)
+
+    def await_speech(self, unplayed_s: float, now: float) -> None:
+        """Count the silence from when the rest of a reply has been played."""
+        self._idle.start(self._audio.frames_end_ms, unplayed_s, now)
+
+    def await_nothing(self) -> None:
+        """Count no silence: it is not the user's turn."""
+        self._idle.stop()
+
+    def expire(self) -> list[Told]:
+        """End the silence at the deadline."""
+        end_ms = self._audio.frames_end_ms
+        return self._time_out(self._idle.end(end_ms), end_ms)
+
+    def attend(self, now: float, *, is_spoken_over: bool) -> None:
+        """Note that audio comes in, and whether the assistant speaks meanwhile."""
+        self._idle.hear(now)
+        self._detector.is_spoken_over = is_spoken_over
 
     def score(self, job: int, probabilities: tuple[float, ...]) -> list[Told]:
         """Take the speech probabilities of frames that were sent out; they count in their order."""
-        for ordered in self._scoring:
-            if ordered.job == job:
-                ordered.scores = probabilities
         told: list[Told] = []
-        while self._scoring and self._scoring[0].scores is not None:
-            told += self._watch(self._scoring.popleft())
+        for scored in self._scoring.take(job, probabilities):
+            told += self._watch(scored)
         return told
 
     def settle(self, job: int, text: str) -> list[Told]:
@@ -179,8 +188,7 @@ class Listening:
 
     def fail(self, job: int) -> list[Told] | None:
         """Take the failure of a scoring job: its frames count as silence. None: not one of ours."""
-        ours = any(ordered.job == job for ordered in self._scoring)
-        return self.score(job, ()) if ours else None
+        return self.score(job, ()) if job in self._scoring else None
 
     def commit(self) -> list[Told]:
         """Make a turn of the whole buffer, whatever the VAD thinks of it."""
@@ -196,14 +204,13 @@ class Listening:
             unfed = pcm[max(0, turn.fed_ms - start_ms) * BYTES_PER_MS :]
         told += self.transcriptions.feed(turn.item_id, for_engines(unfed))
         self._forget_turn()
-        self._ignored_until_ms = self._audio.start_ms
+        self._idle.stop()
         return [*told, TurnCommitted(turn.item_id, pcm, by="client")]
 
     def clear(self) -> list[Told]:
         """Drop the buffer and the turn that is in it."""
         told: list[Told] = self._abandon_turn()
         self._audio.clear()
-        self._ignored_until_ms = self._audio.start_ms
         return [*told, InputAudioBufferCleared(event_id=self._ids.event())]
 
     def hear(self, item_id: str, pcm: bytes, now: float) -> list[Told]:
@@ -226,17 +233,15 @@ class Listening:
         self._audio.keep_frames(0)
         return told + self._feed(turn, samples, self._audio.frames_end_ms)
 
-    def _watch(self, scored: _Scoring) -> list[Told]:
-        """Follow the turn through frames whose scores are known; missing scores mean silence."""
+    def _watch(self, scored: Scored) -> list[Told]:
+        """Follow the turn through frames whose scores are known."""
         detection = self._settings.turn_detection
         assert detection is not None, "what is not watched is not scored"  # noqa: S101
         told: list[Told] = []
         end_ms = scored.start_ms
-        scores = [*(scored.scores or ()), *(0.0 for _ in scored.frames)]
-        for frame, probability in zip(scored.frames, scores, strict=False):
-            end_ms += FRAME_MS
+        for frame, probability, end_ms in scored:
             # A frame that holds the end of what was committed or cleared begins no turn.
-            if end_ms - FRAME_MS >= self._ignored_until_ms:
+            if end_ms - FRAME_MS >= self._audio.taken_until_ms:
                 told += self._observe(probability, end_ms, frame)
         padding = padding_ms(detection)
         kept_ms = TURN_WINDOW_MS if self._turn is not None and self._predicts else padding
@@ -249,9 +254,35 @@ class Listening:
         change = self._detector.observe(probability, end_ms)
         if isinstance(change, SpeechStarted):
             return self._begin_turn(change.start_ms, end_ms)
-        return [] if self._turn is None else self._go_on(self._turn, change, frame, end_ms)
+        if self._turn is not None:
+            return self._go_on(self._turn, change, frame, end_ms)
+        silent_from_ms = self._idle.start_of(end_ms, self._idle_timeout_ms)
+        if silent_from_ms is None or not self._detector.is_idle:
+            return []
+        return self._time_out(silent_from_ms, end_ms)
+
+    @property
+    def _idle_timeout_ms(self) -> int | None:
+        detection = self._settings.turn_detection
+        return detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
+
+    def _time_out(self, start_ms: int, end_ms: int) -> list[Told]:
+        """Make a turn of the silence after a reply."""
+        self._idle.stop()
+        turn, opened = self._open_turn()
+        triggered = InputAudioBufferTimeoutTriggered(
+            event_id=self._ids.event(),
+            audio_start_ms=start_ms,
+            audio_end_ms=end_ms,
+            item_id=turn.item_id,
+        )
+        self._audio.forget_before(start_ms)
+        pcm = self._audio.take(end_ms)
+        self._forget_turn()
+        return [triggered, *opened, TurnCommitted(turn.item_id, pcm, by="timeout")]
 
     def _begin_turn(self, start_ms: int, end_ms: int) -> list[Told]:
+        self._idle.stop()
         # The padding cannot reach into audio that an earlier turn has taken.
         start_ms = max(start_ms, self._audio.start_ms)
         self._audio.forget_before(start_ms)

@@ -37,6 +37,13 @@ class AudioLedger:
     longest_gap_s: float = 0.0
     """Longest time for which the client had nothing left to play in mid-answer."""
 
+    @property
+    def unplayed_s(self) -> float:
+        """How much of what was sent is still to be played; nothing is after a cancellation."""
+        if self.status == "cancelled":
+            return 0.0
+        return (self.sent_samples - self.played_samples) / SAMPLE_RATE_HZ
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:

@@ -31,11 +31,13 @@ class Guess:
 class Responses:
     """The responses of a session that have not ended."""
 
-    __slots__ = ("_guess", "_jobs", "_patience_s", "_running", "active")
+    __slots__ = ("_guess", "_jobs", "_patience_s", "_running", "active", "played_at")
 
     def __init__(self, jobs: Iterator[int], patience_s: float) -> None:
         self.active: Response | None = None
         """The response in the default conversation."""
+        self.played_at = 0.0
+        """When the last reply that was sent whole has been played, by estimate."""
         self._running: dict[str, Response] = {}
         self._guess: Guess | None = None
         self._jobs = jobs
@@ -64,6 +66,10 @@ class Responses:
         """When the first response has been silent for too long."""
         started = [each.heard_at for each in self._running.values() if each.job is not None]
         return min(started) + self._patience_s if started else None
+
+    def is_heard(self, now: float) -> bool:
+        """Tell whether the assistant is speaking, or about to."""
+        return self.active is not None or now < self.played_at
 
     def check_room(self, *, in_conversation: bool) -> None:
         """Raise `ClientError` when another response cannot begin now."""

@@ -88,6 +88,7 @@ class Session(RoutedSession):
         if self._closing:
             return None
         deadlines = (
+            self._idle_deadline(),
             float(self._session.expires_at),
             self._dialogue.responses.deadline,
             self._listening.transcriptions.deadline,
@@ -105,7 +106,9 @@ class Session(RoutedSession):
     def _pass_time(self, _: inputs.DeadlineReached) -> Iterable[Told]:
         if self._now >= self._session.expires_at:
             return self._expire(self._offer.max_session_s)
+        idle = self._idle_deadline()
         return [
+            *(self._listening.expire() if idle is not None and self._now >= idle else ()),
             *self._listening.transcriptions.expire(self._now),
             *self._dialogue.responses.expire(self._now),
         ]
@@ -159,6 +162,8 @@ class Session(RoutedSession):
         return self._listening.predict(predicted.job, predicted.probability) or []
 
     def _score(self, scored: inputs.SpeechScored) -> Iterable[Told]:
+        is_heard = self._dialogue.responses.is_heard(self._now)
+        self._listening.attend(self._now, is_spoken_over=is_heard)
         return self._listening.score(scored.job, scored.probabilities)
 
     # Items
@@ -182,7 +187,12 @@ class Session(RoutedSession):
         return self._dialogue.drop_item(event.item_id, self._now)
 
     def _truncate_item(self, event: client.ConversationItemTruncate) -> Iterable[Told]:
-        return self._dialogue.truncate(event)
+        told = self._dialogue.truncate(event)
+        responses = self._dialogue.responses
+        if responses.active is None and responses.is_heard(self._now):
+            # The client has stopped playing what it was thought to play.
+            self._await_speech(0.0)
+        return told
 
     # Responses
 
@@ -243,7 +253,7 @@ class Session(RoutedSession):
     def _on_turn_committed(self, turn: happenings.TurnCommitted) -> Iterable[Told]:
         told = self._expand(self._dialogue.commit_turn(turn))
         vad = self._session.audio.input.turn_detection
-        if turn.by == "vad" and vad is not None and vad.create_response:
+        if turn.by != "client" and vad is not None and vad.create_response:
             told += self._expand(self._respond_to_turn())
         else:
             told += self._expand(self._dialogue.responses.discard_guess())
@@ -273,9 +283,26 @@ class Session(RoutedSession):
         return self._listening.transcriptions.drop(dropped.item_id)
 
     def _on_response_ended(self, ended: happenings.ResponseEnded) -> Iterable[Told]:
+        active = self._dialogue.responses.active
+        was_active = active is not None and active.id == ended.response_id
         told = self._expand(self._dialogue.follow(ended, self._now))
+        if was_active:
+            self._await_speech(ended.ledger.unplayed_s)
+        if was_active and ended.ledger.status == "failed":
+            self._listening.await_nothing()
         is_over = self._closing or self._turn_waits
         return told if is_over else told + self._expand(self._prepare())
+
+    def _await_speech(self, unplayed_s: float) -> None:
+        """Count the silence after a reply, unless it is not the user's turn."""
+        self._dialogue.responses.played_at = self._now + unplayed_s
+        if self._listening.is_speech or self._dialogue.awaits_call:
+            self._listening.await_nothing()
+        else:
+            self._listening.await_speech(unplayed_s, self._now)
+
+    def _idle_deadline(self) -> float | None:
+        return None if self._dialogue.responses.active else self._listening.deadline
 
     def _prepare(self) -> list[Told]:
         if self._dialogue.responses.active is not None or self._dialogue.responses.is_guessing:

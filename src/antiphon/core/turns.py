@@ -16,6 +16,12 @@ PAUSE_MS = 64
 
 _SEMANTIC_PADDING_MS = 300
 
+SUSTAINED_MS = 144
+"""Speech that is certain for so long interrupts a reply; a cough is shorter or less certain."""
+
+_ONSET_GAP_MS = 64
+"""Silence that an onset of speech survives, as of a consonant."""
+
 HYSTERESIS = 0.15
 """How far below the threshold speech that goes on may fall; the beginning of speech may not."""
 
@@ -57,6 +63,17 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class Onset:
+    """Something over a reply that may be speech, or a cough."""
+
+    onset_ms: int
+    heard_ms: int
+    """The end of the last frame that may have held speech."""
+    certain_ms: float
+    """How much speech there was, each frame weighed by how certain it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Speech:
     """The user speaks."""
 
@@ -78,16 +95,23 @@ class Pause:
 class TurnDetector:
     """Follow one stream of speech probabilities."""
 
-    __slots__ = ("_settings", "_state")
+    __slots__ = ("_settings", "_state", "is_spoken_over")
 
     def __init__(self, settings: TurnDetection) -> None:
         self._settings = settings
-        self._state: Silence | Speech | Pause = Silence()
+        self._state: Silence | Onset | Speech | Pause = Silence()
+        self.is_spoken_over = False
+        """Whether the assistant speaks: then a turn begins with sustained speech alone."""
 
     @property
     def is_speech(self) -> bool:
         """Whether a turn has begun and not ended."""
-        return not isinstance(self._state, Silence)
+        return isinstance(self._state, Speech | Pause)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody speaks, and nothing is heard that may become speech."""
+        return isinstance(self._state, Silence) and not self.is_spoken_over
 
     @property
     def is_paused(self) -> bool:
@@ -126,13 +150,11 @@ class TurnDetector:
         """Take the speech probability of the frame that ends at ``end_ms``."""
         match self._state:
             case Silence():
-                if probability < self._threshold:
-                    return None
-                self._state = Speech(heard_ms=end_ms)
-                # Spec: the start includes the padding, which may reach back
-                # past the first sample of the session; hence the clamp.
-                onset_ms = end_ms - FRAME_MS
-                return SpeechStarted(max(0, onset_ms - padding_ms(self._settings)))
+                is_speech = probability >= self._threshold
+                onset = Onset(end_ms - FRAME_MS, end_ms, 0)
+                return self._rise(onset, probability, end_ms) if is_speech else None
+            case Onset():
+                return self._go_on(self._state, probability, end_ms)
             case Speech(heard_ms):
                 if self._holds_speech(probability):
                     self._state = Speech(heard_ms=end_ms)
@@ -151,6 +173,29 @@ class TurnDetector:
 
     def _holds_speech(self, probability: float) -> bool:
         return probability >= max(0.01, self._threshold - HYSTERESIS)
+
+    def _go_on(self, onset: Onset, probability: float, end_ms: int) -> Change | None:
+        if self._holds_speech(probability):
+            return self._rise(onset, probability, end_ms)
+        if end_ms - onset.heard_ms > _ONSET_GAP_MS:
+            self._state = Silence()
+        return None
+
+    def _rise(self, onset: Onset, probability: float, end_ms: int) -> Change | None:
+        """Begin a turn, unless what is heard over a reply may still be a cough."""
+        certain_ms = onset.certain_ms + FRAME_MS * self._certainty(probability)
+        if self.is_spoken_over and certain_ms < SUSTAINED_MS:
+            self._state = Onset(onset.onset_ms, end_ms, certain_ms)
+            return None
+        self._state = Speech(heard_ms=end_ms)
+        # Spec: the start includes the padding, which may reach back
+        # past the first sample of the session; hence the clamp.
+        return SpeechStarted(max(0, onset.onset_ms - padding_ms(self._settings)))
+
+    def _certainty(self, probability: float) -> float:
+        # Who lowers the threshold has a voice that the VAD is less certain of.
+        usual = max(1.0, 0.5 / max(0.01, self._threshold))
+        return float(min(1.0, probability * usual) ** 2)
 
     def _fall_silent(self, heard_ms: int, end_ms: int) -> Change | None:
         stopped = self._end(heard_ms, end_ms, self._wait_ms(_NO_OPINIONS))

@@ -6,11 +6,15 @@ from antiphon.core.ids import Ids
 from antiphon.protocol import server_events as server
 from antiphon.protocol.items import InputAudio, MessageItem
 
+SILENT = "(The user has said nothing for a while.)"
+"""Stands for the silence that an idle timeout ends."""
+
 
 def commit(turn: TurnCommitted, conversation: Conversation, ids: Ids) -> list[Told]:
     """Add a turn to the conversation, and tell so."""
     item = MessageItem(id=turn.item_id, status="completed", role="user", content=(InputAudio(),))
-    entry = Entry(turn.item_id, item, audio=(turn.audio,))
+    heard = SILENT if turn.by == "timeout" else None
+    entry = Entry(turn.item_id, item, audio=(turn.audio,), heard=heard)
     previous = conversation.add(entry)
     committed = server.InputAudioBufferCommitted(
         event_id=ids.event(), previous_item_id=previous, item_id=turn.item_id

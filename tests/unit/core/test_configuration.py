@@ -182,11 +182,6 @@ def test_a_language_and_a_prompt_are_honoured_where_the_model_can() -> None:
             "session.audio.input.noise_reduction",
         ),
         (
-            {"audio": heard(turn_detection=ServerVad(idle_timeout_ms=5000))},
-            "invalid_parameter",
-            "session.audio.input.turn_detection.idle_timeout_ms",
-        ),
-        (
             {"audio": heard(transcription=Transcription(model="strict", language="fr"))},
             "invalid_value",
             "session.audio.input.transcription.language",

@@ -201,3 +201,52 @@ def test_words_mean_nothing_to_silence_alone_or_outside_a_pause() -> None:
 )
 def test_padding_is_configured_or_usual(settings: TurnDetection, ms: int) -> None:
     assert padding_ms(settings) == ms
+
+
+# Over a reply
+
+
+def over_a_reply(settings: TurnDetection, probabilities: Sequence[float]) -> list[object]:
+    detector = TurnDetector(settings)
+    detector.is_spoken_over = True
+    observed = [
+        detector.observe(probability, 32 * (index + 1))
+        for index, probability in enumerate(probabilities)
+    ]
+    return [change for change in observed if change is not None]
+
+
+NO_PADDING = ServerVad(prefix_padding_ms=0, silence_duration_ms=32)
+
+
+def test_over_a_reply_speech_has_to_last() -> None:
+    assert over_a_reply(NO_PADDING, [1.0] * 4) == []
+    assert over_a_reply(NO_PADDING, [QUIET] + [1.0] * 5) == [SpeechStarted(32)]
+    assert over_a_reply(NO_PADDING, [0.6] * 12) == []
+    assert over_a_reply(NO_PADDING, [0.6] * 13) == [SpeechStarted(0)]
+
+
+def test_an_onset_survives_two_silent_frames_and_no_third() -> None:
+    assert over_a_reply(NO_PADDING, [1.0] * 3 + [QUIET] * 2 + [1.0] * 2) == [SpeechStarted(0)]
+    assert over_a_reply(NO_PADDING, [1.0] * 3 + [QUIET] * 3 + [1.0] * 4) == []
+
+
+@pytest.mark.parametrize(("threshold", "frames"), [(0.5, 28), (0.4, 18), (0.2, 5), (0.0, 5)])
+def test_a_lower_threshold_makes_doubtful_speech_count(threshold: float, frames: int) -> None:
+    settings = ServerVad(threshold=threshold, prefix_padding_ms=0)
+    doubtful = [max(0.5, threshold)] + [0.4] * 60
+    detector = TurnDetector(settings)
+    detector.is_spoken_over = True
+    ends = [index + 1 for index, each in enumerate(doubtful) if detector.observe(each, 32 * index)]
+    assert ends[0] == frames
+
+
+def test_idle_is_who_hears_nothing_and_does_not_speak() -> None:
+    detector = TurnDetector(ServerVad())
+    assert detector.is_idle
+    detector.is_spoken_over = True
+    assert not detector.is_idle
+    detector.observe(LOUD, 32)
+    detector.is_spoken_over = False
+    assert not detector.is_idle
+    assert not detector.is_speech

@@ -1,0 +1,62 @@
+"""Frames whose speech probabilities were ordered and have not come yet."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.core.commands import ScoreSpeech
+from antiphon.engines.vad import FRAME_MS
+
+Frames = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Scored:
+    """Frames and what the VAD says of them."""
+
+    job: int
+    start_ms: int
+    frames: Frames
+    scores: tuple[float, ...] | None = None
+    """None: not known yet. Scores that are missing mean silence."""
+
+    def __iter__(self) -> Iterator[tuple[Frames, float, int]]:
+        """Yield each frame with its speech probability and its end."""
+        known = self.scores or ()
+        for index, frame in enumerate(self.frames):
+            probability = known[index] if index < len(known) else 0.0
+            yield frame, probability, self.start_ms + (index + 1) * FRAME_MS
+
+
+class Scoring:
+    """The orders of one session; they count in the order in which they were given."""
+
+    __slots__ = ("_orders",)
+
+    def __init__(self) -> None:
+        self._orders: deque[Scored] = deque()
+
+    def __contains__(self, job: int) -> bool:
+        return any(ordered.job == job for ordered in self._orders)
+
+    def order(self, job: int, frames: Frames, end_ms: int) -> ScoreSpeech:
+        """Have frames scored which end at ``end_ms``."""
+        self._orders.append(Scored(job, end_ms - len(frames) * FRAME_MS, frames))
+        return ScoreSpeech(job, frames)
+
+    def take(self, job: int, probabilities: tuple[float, ...]) -> list[Scored]:
+        """Take a result and return what is complete now; unknown jobs change nothing."""
+        for ordered in self._orders:
+            if ordered.job == job:
+                ordered.scores = probabilities
+        complete: list[Scored] = []
+        while self._orders and self._orders[0].scores is not None:
+            complete.append(self._orders.popleft())
+        return complete
+
+    def forget(self) -> None:
+        """Forget all orders; their results will change nothing."""
+        self._orders.clear()

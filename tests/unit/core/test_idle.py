@@ -1,0 +1,46 @@
+import pytest
+
+from antiphon.core.idle import FLOWS_FOR_S, IdleClock
+
+
+@pytest.fixture
+def clock() -> IdleClock:
+    """A clock on which a reply with two unplayed seconds ended at 100 s, 7000 ms into the audio."""
+    clock = IdleClock()
+    clock.start(7_000, 2.0, 100.0)
+    return clock
+
+
+def test_nothing_is_counted_before_a_reply() -> None:
+    clock = IdleClock()
+    assert clock.deadline(5_000) is None
+    assert clock.start_of(10**6, 5_000) is None
+    assert clock.end(70) == 70
+
+
+def test_it_counts_from_the_end_of_the_playback(clock: IdleClock) -> None:
+    assert clock.deadline(5_000) == 107
+    assert clock.start_of(13_999, 5_000) is None
+    assert clock.start_of(14_000, 5_000) == 9_000
+    assert clock.end(14_000) == 9_000
+
+
+def test_without_a_timeout_it_never_ends(clock: IdleClock) -> None:
+    assert clock.deadline(None) is None
+    assert clock.start_of(10**6, None) is None
+
+
+def test_audio_that_flows_puts_the_clock_off(clock: IdleClock) -> None:
+    clock.hear(106.5)
+    assert clock.deadline(5_000) == 106.5 + FLOWS_FOR_S
+    assert clock.deadline(30_000) == 132
+
+
+def test_it_can_be_stopped(clock: IdleClock) -> None:
+    clock.stop()
+    assert clock.deadline(5_000) is None
+
+
+def test_silence_of_which_no_audio_came_is_empty(clock: IdleClock) -> None:
+    assert clock.end(7_500) == 7_500
+    assert clock.deadline(5_000) is None
