@@ -65,6 +65,14 @@ stt = {{ engine = "scripted", texts = ["What is the weather like?"] }}
 [deployments.gpt-4o-mini-transcribe]
 kind = "transcription"
 stt = {{ engine = "scripted", texts = ["What is the weather like?"] }}
+
+[deployments.gpt-realtime-whisper]
+kind = "transcription"
+stt = {{ engine = "scripted", texts = ["What is the weather like?"], word_ms = 200 }}
+
+[deployments.gpt-live-transcribe]
+kind = "transcription"
+stt = {{ engine = "scripted", texts = ["What is the weather like?"], word_ms = 200 }}
 """
 
 

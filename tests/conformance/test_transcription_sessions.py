@@ -1,10 +1,10 @@
-"""Cases 12, 17, 18, 29 and 101: sessions that only transcribe, on every address."""
+"""Cases 12, 17, 18, 29, 98, 99 and 101: transcripts, and sessions that only transcribe."""
 
 import httpx
 import pytest
 import websockets
 from conformance_server import Server
-from wire import Event, connected, silent, spoken, types
+from wire import Event, connected, silent, spoken, types, update
 
 pytestmark = pytest.mark.anyio
 
@@ -134,3 +134,48 @@ async def test_streaming_models_leave_turns_to_the_client(server: Server) -> Non
         assert error["message"].startswith(words)
         await wire.send(transcribe("gpt-realtime-whisper", turn_detection=None))
         await wire.until("session.updated")
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime-whisper", "gpt-live-transcribe"])
+async def test_streaming_models_tell_words_before_the_speaker_stops(
+    server: Server, model: str
+) -> None:
+    async with connected(server) as wire:
+        detection = {"type": "server_vad", "create_response": False}
+        listening = {"transcription": {"model": model}, "turn_detection": detection}
+        await wire.send(update(audio={"input": listening}))
+        await wire.until("session.updated")
+        await wire.append(silent(200) + spoken(1500))
+        await wire.until("input_audio_buffer.speech_started")
+        first = await wire.until(PREFIX + "delta")
+        await wire.append(silent(600))
+        assert "input_audio_buffer.speech_stopped" not in types(wire.events)
+        completed = await wire.until(PREFIX + "completed")
+        deltas = [event["delta"] for event in wire.events if event["type"] == PREFIX + "delta"]
+        assert "".join(deltas) == completed["transcript"] == HEARD
+        assert first["item_id"] == completed["item_id"]
+
+
+async def test_log_probabilities_come_with_every_piece(server: Server) -> None:
+    async with connected(server) as wire:
+        listening = {"transcription": {"model": "gpt-4o-mini-transcribe"}}
+        include = ["item.input_audio_transcription.logprobs"]
+        await wire.send(update(audio={"input": listening}, include=include))
+        assert (await wire.until("session.updated"))["session"]["include"] == include
+        await wire.append(spoken(1200) + silent(600))
+        completed = await wire.until(PREFIX + "completed")
+        told = [event for event in wire.events if event["type"] == PREFIX + "delta"]
+        assert "".join(each["token"] for each in completed["logprobs"]) == completed["transcript"]
+        assert [each for event in told for each in event["logprobs"]] == completed["logprobs"]
+        for each in completed["logprobs"]:
+            assert bytes(each["bytes"]).decode() == each["token"]
+            assert each["logprob"] <= 0
+
+
+async def test_a_delay_for_a_model_without_any_is_refused(server: Server) -> None:
+    async with connected(server) as wire:
+        listening = {"transcription": {"model": "whisper-1", "delay": "low"}}
+        await wire.send(update(audio={"input": listening}))
+        error = await wire.error()
+        assert error["param"] == "session.audio.input.transcription.delay"
+        assert "gpt-realtime-whisper" in error["message"]

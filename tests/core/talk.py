@@ -54,6 +54,7 @@ from antiphon.engines.responder import (
     Turn,
     WrittenText,
 )
+from antiphon.engines.stt import Token
 from antiphon.protocol import codec
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.wire import Wire
@@ -64,6 +65,7 @@ LOUD = 8_000
 SPEECH, SILENCE = 0.95, 0.02
 
 Event = dict[str, Any]
+Tokens = tuple[Token, ...]
 
 
 def offer(**changes: Any) -> SessionOffer:
@@ -72,7 +74,10 @@ def offer(**changes: Any) -> SessionOffer:
         "gpt-4o-transcribe": TranscriptionOffer(
             frozenset({"en"}), shares_hearing=True, bills="tokens"
         ),
-        "gpt-realtime-whisper": TranscriptionOffer(shares_hearing=True, streams=True),
+        "gpt-realtime-whisper": TranscriptionOffer(
+            shares_hearing=True, streams=True, logprobs=True
+        ),
+        "sure": TranscriptionOffer(logprobs=True),
         "other-engine": TranscriptionOffer(prompts=True),
     }
     settings: dict[str, Any] = {
@@ -317,10 +322,10 @@ class Talk:
         self.give(JobFailed(job, code, "The engine cannot be reached. Start it."))
         return self
 
-    def hears(self, text: str, job: int | None = None) -> "Talk":
+    def hears(self, text: str, job: int | None = None, tokens: Tokens = ()) -> "Talk":
         """Let the transcriber settle."""
         opened = [c for c in self.commands if isinstance(c, OpenTranscription)]
-        self.give(TranscriptSettled(opened[-1].job if job is None else job, text))
+        self.give(TranscriptSettled(opened[-1].job if job is None else job, text, tokens))
         return self
 
     @property
@@ -333,10 +338,10 @@ class Talk:
         self.give(TurnEndPredicted(self.listened[-1].job if job is None else job, probability))
         return self
 
-    def understands(self, text: str) -> "Talk":
+    def understands(self, text: str, tokens: Tokens = ()) -> "Talk":
         """Let the transcriber bring a stable beginning."""
         opened = [c for c in self.commands if isinstance(c, OpenTranscription)]
-        self.give(TranscriptGrew(opened[-1].job, text))
+        self.give(TranscriptGrew(opened[-1].job, text, tokens))
         return self
 
     # What is seen

@@ -63,7 +63,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"prompt": {"id": "pmpt_1"}}, "invalid_parameter", "session.prompt"),
     ({"reasoning": {"effort": "low"}}, "invalid_parameter", "session.reasoning"),
     (
-        {"include": ["item.input_audio_transcription.logprobs"]},
+        {
+            "include": ["item.input_audio_transcription.logprobs"],
+            "audio": {"input": {"transcription": {"model": "whisper-1"}}},
+        },
         "invalid_parameter",
         "session.include",
     ),

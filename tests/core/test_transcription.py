@@ -25,6 +25,7 @@ from antiphon.core.commands import (
     SettleTranscription,
 )
 from antiphon.core.inputs import TranscriptGrew, TranscriptSettled
+from antiphon.engines.stt import Token
 
 PREFIX = "conversation.item.input_audio_transcription."
 
@@ -120,15 +121,15 @@ def test_a_transcript_may_come_after_the_response_is_done() -> None:
 
 def test_one_run_serves_responder_and_client_where_the_engine_is_the_same(talk: Talk) -> None:
     talk.client(transcription("gpt-4o-transcribe", language="en")).says(600)
-    assert [(o.model, o.language) for o in opened(talk)] == [(None, "en")]
+    assert [(o.model, o.options.language) for o in opened(talk)] == [(None, "en")]
 
 
 def test_another_engine_runs_beside_the_one_that_hears(talk: Talk) -> None:
     talk.hears_at_once = False
     talk.client(transcription("other-engine", prompt="Names: Ada")).says(600)
     hearing, telling = opened(talk)
-    assert (hearing.model, hearing.prompt) == (None, None)
-    assert (telling.model, telling.prompt) == ("other-engine", "Names: Ada")
+    assert (hearing.model, hearing.options.prompt) == (None, None)
+    assert (telling.model, telling.options.prompt) == ("other-engine", "Names: Ada")
     talk.pauses(400)
     talk.hears("Heard so.", job=hearing.job)
     assert talk.memory == ["Heard so."]
@@ -204,6 +205,96 @@ def test_a_spoken_item_is_heard_and_not_told(talk: Talk) -> None:
     talk.client(RESPOND)
     assert talk.memory == ["What the user said."]
     assert not [kind for kind in talk.types if kind.startswith(PREFIX)]
+
+
+# What the client asks of a model
+
+
+LOGPROBS = ["item.input_audio_transcription.logprobs"]
+
+
+def token(text: str, logprob: float = -0.5) -> Token:
+    return Token(text, logprob, tuple(text.encode()))
+
+
+def test_log_probabilities_are_the_models_own() -> None:
+    talk = Talk(hears_at_once=False)
+    talk.client(session_update(include=LOGPROBS, transcription={"model": "sure"}))
+    assert talk.expect("session.updated")["session"]["include"] == LOGPROBS
+    talk.says(600).pauses(400)
+    assert [order.options.logprobs for order in opened(talk)] == [False, True]
+    spelled = (token("It", -0.25), token(" rains", -1.5), token("!", -3.0))
+    talk.hears("It rains!", tokens=spelled)
+    told = talk.all(PREFIX + "delta")
+    assert [(each["delta"], each["logprobs"]) for each in told] == [
+        ("It", [{"token": "It", "logprob": -0.25, "bytes": [73, 116]}]),
+        (
+            " rains!",
+            [
+                {"token": " rains", "logprob": -1.5, "bytes": list(b" rains")},
+                {"token": "!", "logprob": -3.0, "bytes": [33]},
+            ],
+        ),
+    ]
+    completed = talk.expect(PREFIX + "completed")
+    assert [each["logprob"] for each in completed["logprobs"]] == [-0.25, -1.5, -3.0]
+
+
+def test_words_told_early_bring_their_log_probabilities() -> None:
+    talk = Talk(hears_at_once=False)
+    talk.client(session_update(include=LOGPROBS, transcription={"model": "gpt-realtime-whisper"}))
+    talk.says(500).understands("It", (token("It"),))
+    assert talk.expect(PREFIX + "delta")["logprobs"][0]["token"] == "It"
+
+
+def test_tokens_that_spell_another_text_are_told_with_the_whole_alone() -> None:
+    talk = Talk(hears_at_once=False)
+    talk.client(session_update(include=LOGPROBS, transcription={"model": "sure"}))
+    talk.says(600).pauses(400).hears("Well.", tokens=(token("We"),))
+    assert talk.expect(PREFIX + "delta")["logprobs"] == []
+    assert len(talk.expect(PREFIX + "completed")["logprobs"]) == 1
+
+
+def test_nobody_who_did_not_ask_is_told_log_probabilities(talk: Talk) -> None:
+    talk.client(transcription("sure")).says(600).pauses(400)
+    assert "logprobs" not in talk.expect(PREFIX + "delta")
+    assert "logprobs" not in talk.expect(PREFIX + "completed")
+
+
+@pytest.mark.parametrize(
+    ("asked", "delay"),
+    [({}, "low"), ({"delay": "minimal"}, "minimal"), ({"delay": "high"}, "high")],
+)
+def test_who_reads_along_says_how_soon(talk: Talk, asked: Event, delay: str) -> None:
+    talk.client(transcription("gpt-realtime-whisper", **asked)).says(600)
+    assert opened(talk)[-1].options.delay == delay
+
+
+def test_models_that_tell_all_at_the_end_have_no_delay(talk: Talk) -> None:
+    talk.client(transcription("gpt-4o-transcribe", delay="low"))
+    talk.expect_error("invalid_parameter", "session.audio.input.transcription.delay")
+    talk.client(transcription("gpt-4o-transcribe")).says(600)
+    assert opened(talk)[-1].options.delay is None
+
+
+def test_one_candidate_language_is_the_language(talk: Talk) -> None:
+    talk.client(transcription("gpt-4o-transcribe", languages=["en"])).says(600)
+    assert opened(talk)[-1].options.language == "en"
+    talk.client(transcription("gpt-4o-transcribe", languages=["en", "de"]))
+    talk.expect_error("invalid_value", "session.audio.input.transcription.languages[1]")
+
+
+@pytest.mark.parametrize(
+    ("told", "rest"),
+    [("What, the", [" user", " said."]), ("what", [" the", " user", " said."]), ("Wet the", [])],
+)
+def test_after_words_told_early_the_rest_follows_if_they_were_the_same(
+    talk: Talk, told: str, rest: list[str]
+) -> None:
+    talk.client(transcription("gpt-realtime-whisper")).says(500).understands(told)
+    talk.pauses(400)
+    assert deltas(talk) == [told, *rest]
+    assert talk.expect(PREFIX + "completed")["transcript"] == "What the user said."
 
 
 # The speaker pauses and goes on

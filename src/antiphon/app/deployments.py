@@ -183,11 +183,15 @@ def _translation_offer(
 def _transcription_offer(
     name: str, transcriber: Transcriber, pipeline: Pipeline
 ) -> TranscriptionOffer:
+    able = transcriber.capabilities
     return TranscriptionOffer(
-        languages=transcriber.capabilities.languages,
-        prompts=transcriber.capabilities.prompts,
+        languages=able.languages,
+        prompts=able.prompts,
+        keywords=able.keywords,
+        candidate_languages=able.candidate_languages,
+        logprobs=able.logprobs,
         shares_hearing=transcriber is pipeline.transcriber,
-        streams=name in _STREAMING_TRANSCRIPTION,
+        streams=able.streams and name in _STREAMING_TRANSCRIPTION,
         bills="duration" if name in _BILLED_BY_DURATION else "tokens",
     )
 

@@ -51,6 +51,10 @@ _USUAL_TYPES = frozenset(
 _SAFE_REASON = re.compile(r"[a-z][a-z_]{0,63}")
 
 
+Form = Mapping[str, str | tuple[str, ...]]
+"""Fields by name; several values are sent as several fields."""
+
+
 class Endpoint:
     """An endpoint and the connections to it, which belong to one event loop."""
 
@@ -79,7 +83,7 @@ class Endpoint:
 
     @asynccontextmanager
     async def post_form(
-        self, path: str, fields: Mapping[str, str], file: tuple[str, bytes, str], *, max_bytes: int
+        self, path: str, fields: Form, file: tuple[str, bytes, str], *, max_bytes: int
     ) -> AsyncGenerator["Answer"]:
         """Send a form with one file: its name, its bytes and its type."""
         async with self._post(path, max_bytes, data=fields, files={"file": file}) as answer:
@@ -338,7 +342,7 @@ class _Content(TypedDict, total=False):
 
     content: bytes
     headers: Mapping[str, str]
-    data: Mapping[str, str]
+    data: Form
     files: Mapping[str, tuple[str, bytes, str]]
 
 

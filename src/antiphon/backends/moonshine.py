@@ -22,16 +22,19 @@ from numpy.typing import NDArray
 from antiphon import weights
 from antiphon.backends.embedded_settings import find_weights, read_settings
 from antiphon.backends.moonshine_model import Hypothesis, MoonshineModel, Vocabulary
+from antiphon.backends.moonshine_tokens import between, certainties, spell
 from antiphon.backends.onnx import Interrupt, Model, infer
 from antiphon.backends.speech_window import Utterance, Window
-from antiphon.backends.stable_words import StableWords
+from antiphon.backends.stable_words import Patience, StableWords, Sureness
 from antiphon.backends.threads import InferenceThreads, Priority, shared
 from antiphon.engines.stt import (
     STT_SAMPLE_RATE_HZ,
+    Delay,
     DraftTranscript,
     FinalTranscript,
     PartialTranscript,
     Settle,
+    Token,
     TranscriberCapabilities,
     Transcript,
     TranscriptionOptions,
@@ -46,8 +49,24 @@ LEAST_PERIOD_MS = 200
 MOST_PERIOD_MS = 500
 _REST = 2
 """A run may not take more than every third moment of the time between two runs."""
+_EAGER_FIRST_RUN_MS = 250
+_EAGER_PERIOD_MS = 100
+"""The same two while somebody waits for the first word."""
 _PAUSE_MS = 60
 """After so much silence the speaker may have finished: the run that may become the last one."""
+
+
+_FIRST_WORDS_AT_ONCE = Sureness(followed=-1.0, last=-0.5, alone=-0.2)
+_FIRST_WORDS_SOON = Sureness(followed=-1.0, last=-0.35, alone=-0.15)
+_PATIENCE: Mapping[Delay | None, Patience] = {
+    None: Patience(),
+    "minimal": Patience(first_words=_FIRST_WORDS_AT_ONCE),
+    "low": Patience(first_words=_FIRST_WORDS_SOON),
+    "medium": Patience(),
+    "high": Patience(runs=3),
+    "xhigh": Patience(runs=0),
+}
+"""What has to speak for a word before it is told."""
 
 
 class SpeechModel(Protocol):
@@ -101,11 +120,12 @@ def _load(encoder: Path, decoder: Path) -> MoonshineModel:
 class Moonshine:
     """Transcribe English; one model serves all sessions."""
 
-    capabilities = TranscriberCapabilities(languages=frozenset({"en"}))
-
     def __init__(
         self, model: SpeechModel, threads: InferenceThreads, *, partials: bool = True
     ) -> None:
+        self.capabilities = TranscriberCapabilities(
+            languages=frozenset({"en"}), streams=partials, logprobs=True
+        )
         self._model = model
         self._threads = threads
         self._partials = partials
@@ -115,7 +135,7 @@ class Moonshine:
     ) -> AsyncIterator[Transcript]:
         """Read the audio of one utterance and yield what is understood."""
         _require_english(options)
-        hearing = _Hearing(self._model, self._threads)
+        hearing = _Hearing(self._model, self._threads, options)
         pieces = aiter(audio)
         reading = asyncio.ensure_future(_next(pieces))
         try:
@@ -129,11 +149,11 @@ class Moonshine:
                     case None:
                         break
                     case Settle():
-                        yield FinalTranscript(await hearing.settle())
+                        yield await hearing.settle()
                     case samples:
                         await hearing.take(samples, ahead=self._partials)
                 reading = asyncio.ensure_future(_next(pieces))
-            yield FinalTranscript(await hearing.settle())
+            yield await hearing.settle()
         finally:
             await _end(reading)
             await hearing.close()
@@ -172,12 +192,15 @@ class _Heard:
 class _Hearing:
     """What is known of one utterance so far."""
 
-    def __init__(self, model: SpeechModel, threads: InferenceThreads) -> None:
+    def __init__(
+        self, model: SpeechModel, threads: InferenceThreads, options: TranscriptionOptions
+    ) -> None:
         self._model = model
         self._threads = threads
+        self._gives_tokens = options.logprobs
         self._utterance = Utterance()
-        self._kept: list[str] = []
-        self._stable = StableWords()
+        self._kept: list[Hypothesis] = []
+        self._stable = StableWords(_PATIENCE[options.delay])
         self._last: _Heard | None = None
         self._running: asyncio.Task[_Heard] | None = None
         self._running_on: Window | None = None
@@ -198,10 +221,13 @@ class _Hearing:
         if heard is None:
             return []
         self._last = heard
-        draft = " ".join(filter(None, [*self._kept, heard.hypothesis.text]))
+        draft = self._text(heard.hypothesis)
         told: list[PartialTranscript | DraftTranscript] = []
-        if (stable := self._stable.take(draft.split())) is not None:
-            told.append(PartialTranscript(stable))
+        known = self._stable.text
+        # Only first words are given for how sure the model is: nothing was kept before them.
+        sure = certainties(heard.hypothesis) if not self._kept else ()
+        if (stable := self._stable.take(draft.split(), sure)) is not None:
+            told.append(PartialTranscript(stable, self._tokens(heard.hypothesis, known, stable)))
         # Now and then a run mishears the whole utterance, and the next one does not.
         if self._stable.agree_with(draft.split()):
             told.append(DraftTranscript(draft))
@@ -220,12 +246,12 @@ class _Hearing:
             self._running_on = window
             self._running = asyncio.create_task(self._hear(window, Priority.PARTIAL))
 
-    async def settle(self) -> str:
+    async def settle(self) -> FinalTranscript:
         """Return the text of all audio so far."""
         window = self._utterance.window()
         if window is None:
             await self.close()
-            return " ".join(self._kept)
+            return FinalTranscript(self._text(), self._tokens())
         if self._running is not None and window.hears_the_same(self._running_on):
             # The run in progress began in the pause and hears all that was said.
             await asyncio.wait([self._running])
@@ -233,7 +259,8 @@ class _Hearing:
         if self._last is None or not window.hears_the_same(self._last.window):
             await self.close()
             self._last = await self._hear(window, Priority.FINAL)
-        return " ".join(filter(None, [*self._kept, self._last.hypothesis.text]))
+        last = self._last.hypothesis
+        return FinalTranscript(self._text(last), self._tokens(last))
 
     async def close(self) -> None:
         """Stop the run in progress."""
@@ -247,9 +274,13 @@ class _Hearing:
             return False
         if self._utterance.silence_ms() >= _PAUSE_MS:
             return True
+        is_eager = self._stable.is_eager
         if last is None:
-            return window.speech_ms >= FIRST_RUN_MS
-        period_ms = min(MOST_PERIOD_MS, max(LEAST_PERIOD_MS, _REST * last.cost_ms))
+            return window.speech_ms >= (_EAGER_FIRST_RUN_MS if is_eager else FIRST_RUN_MS)
+        if is_eager:
+            period_ms = max(_EAGER_PERIOD_MS, last.cost_ms)
+        else:
+            period_ms = min(MOST_PERIOD_MS, max(LEAST_PERIOD_MS, _REST * last.cost_ms))
         return self._utterance.length - self._asked_at >= period_ms * STT_SAMPLE_RATE_HZ / 1000
 
     async def _keep(self, part: Window) -> None:
@@ -258,7 +289,25 @@ class _Hearing:
         heard = await self._hear(part, Priority.AHEAD)
         self._last = None
         if heard.hypothesis.text:
-            self._kept.append(heard.hypothesis.text)
+            self._kept.append(heard.hypothesis)
+
+    def _text(self, last: Hypothesis | None = None) -> str:
+        parts = self._kept if last is None else [*self._kept, last]
+        return " ".join(part.text for part in parts if part.text)
+
+    def _tokens(
+        self, last: Hypothesis | None = None, known: str = "", told: str | None = None
+    ) -> tuple[Token, ...]:
+        """Return the tokens of the text, or of those words of it that were not known before."""
+        if not self._gives_tokens:
+            return ()
+        tokens = spell(self._kept if last is None else [*self._kept, last])
+        if told is None:
+            return tokens
+        # By the number of words: what was given before may be written otherwise by now.
+        words = self._text(last).split()
+        begin = len(" ".join(words[: len(known.split())]))
+        return between(tokens, begin, begin + len(told) - len(known))
 
     async def _hear(self, window: Window, priority: Priority) -> _Heard:
         draft = self._last.hypothesis.tokens if self._last else ()

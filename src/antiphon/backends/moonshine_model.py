@@ -7,8 +7,9 @@ writes token by token. The outcome is what the decoder would have written alone.
 """
 
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,14 @@ class Vocabulary:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, without the space before its first word."""
-        written = b"".join(
-            self._bytes[token]
+        return b"".join(self.spell(tokens)).decode("utf-8", "replace").removeprefix(" ")
+
+    def spell(self, tokens: Sequence[int]) -> tuple[bytes, ...]:
+        """Return what each token writes; special ones write nothing."""
+        return tuple(
+            b"" if token in _SPECIAL or token >= len(self._bytes) else self._bytes[token]
             for token in tokens
-            if token not in _SPECIAL and token < len(self._bytes)
         )
-        return written.decode("utf-8", "replace").removeprefix(" ")
 
 
 def _written(piece: str) -> bytes:
@@ -65,6 +68,10 @@ class Hypothesis:
 
     text: str
     tokens: tuple[int, ...]
+    logprobs: tuple[float, ...] = field(default=(), compare=False)
+    """The model's own log-probability of each token."""
+    pieces: tuple[bytes, ...] = ()
+    """What each token wrote."""
 
 
 class MoonshineModel:
@@ -88,7 +95,9 @@ class MoonshineModel:
         while following != _END and len(tokens) < most:
             tokens.append(following)
             following = decoding.write(following)
-        return Hypothesis(unquoted(self._vocabulary.decode(tokens)), tuple(tokens))
+        text = unquoted(self._vocabulary.decode(tokens))
+        logprobs = tuple(decoding.logprobs[: len(tokens)])
+        return Hypothesis(text, tuple(tokens), logprobs, self._vocabulary.spell(tokens))
 
 
 class _Decoding:
@@ -97,6 +106,8 @@ class _Decoding:
     def __init__(self, decoder: Model, encoded: NDArray[np.float32], interrupt: Interrupt) -> None:
         self._decoder = decoder
         self._interrupt = interrupt
+        self.logprobs: list[float] = []
+        """The log-probability of each token written so far, and of the one that follows."""
         empty = {
             name: np.zeros((1, int(shape[1]), 0, int(shape[3])), np.float32)
             for name, shape in decoder.input_shapes.items()
@@ -108,11 +119,12 @@ class _Decoding:
         """Return the tokens of the draft that the decoder agrees with, and the one after them."""
         outputs = self._run(self._decoder.output_names, [_START, *draft], cached=False)
         logits = outputs["logits"][0]
-        logits[0] = _without_doubtful_silence(logits[0])
         written = logits.argmax(axis=-1).tolist()
+        written[0] = int(_without_doubtful_silence(logits[0]).argmax())
         agreed = 0
         while agreed < len(draft) and written[agreed] == draft[agreed]:
             agreed += 1
+        self.logprobs = [_logprob(logits[n], written[n]) for n in range(agreed + 1)]
         for name, values in outputs.items():
             if ".decoder." in name:
                 self._remember(name, np.ascontiguousarray(values[:, :, : agreed + 1]))
@@ -128,7 +140,10 @@ class _Decoding:
         for name, values in outputs.items():
             if ".decoder." in name:
                 self._remember(name, values)
-        return int(outputs["logits"][0, -1].argmax())
+        logits = outputs["logits"][0, -1]
+        following = int(logits.argmax())
+        self.logprobs.append(_logprob(logits, following))
+        return following
 
     def _run(
         self, names: list[str], tokens: list[int], *, cached: bool
@@ -140,6 +155,11 @@ class _Decoding:
 
     def _remember(self, name: str, values: NDArray[np.float32]) -> None:
         self._inputs[name.replace("present", "past_key_values", 1)] = values
+
+
+def _logprob(logits: NDArray[np.float32], token: int) -> float:
+    highest = float(logits.max())
+    return float(logits[token]) - highest - math.log(float(np.exp(logits - highest).sum()))
 
 
 def _without_doubtful_silence(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ a pause, the next text does not wait for the one before it.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,8 +18,10 @@ from antiphon.backends.utterance import Audio, Utterance, UtteranceTooLong
 from antiphon.backends.wav import wav_file
 from antiphon.engines.stt import (
     STT_SAMPLE_RATE_HZ,
+    Delay,
     FinalTranscript,
     PartialTranscript,
+    Token,
     TranscriberCapabilities,
     TranscriptionOptions,
 )
@@ -30,7 +32,28 @@ MAX_AUDIO_BYTES = 25_000_000
 """What the API takes in one request: 13 minutes."""
 
 _MAX_ANSWER_BYTES = 1_048_576
-_OUR_FIELDS = frozenset({"file", "language", "model", "prompt", "response_format", "stream"})
+_OUR_FIELDS = frozenset(
+    {
+        "file",
+        "include[]",
+        "keywords[]",
+        "language",
+        "languages[]",
+        "model",
+        "prompt",
+        "response_format",
+        "stream",
+    }
+)
+_PARTIALS_MS: Mapping[Delay | None, int] = {
+    None: 0,
+    "minimal": 400,
+    "low": 600,
+    "medium": 1_000,
+    "high": 2_000,
+    "xhigh": 0,
+}
+"""After how much more speech to ask for a text for somebody who reads along; 0: never."""
 _DELTA = "transcript.text.delta"
 _DONE = "transcript.text.done"
 
@@ -40,28 +63,50 @@ class TranscriberSettings(EndpointSettings, frozen=True, kw_only=True):
 
     languages: frozenset[str] | None = None
     """ISO-639-1 codes that the model understands; unset: whichever it does."""
-    partials_every_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
-    """After how much more speech to ask for a text while one speaks; 0: never."""
+    partials_every_ms: Annotated[int, Meta(ge=0, le=60_000)] | None = None
+    """After how much more speech to ask for a text while one speaks; 0: never; unset: where
+    somebody reads along, as often as the client's `delay` says."""
     stream: bool = False
     """Whether to ask for the text in events, for endpoints that give it no other way."""
+    keywords: Literal["prompt", "field"] = "prompt"
+    """How keywords are told: in the prompt, as Whisper reads them, or in the field `keywords[]`."""
+    candidate_languages: bool = False
+    """Whether the endpoint chooses among the languages in the field `languages[]`."""
+    logprobs: bool = False
+    """Whether the endpoint tells log-probabilities when `include[]` asks for them."""
     extra_body: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     """Further fields of the request, such as `temperature`."""
 
 
+class _Logprob(msgspec.Struct, frozen=True):
+    token: str
+    logprob: float
+    bytes: tuple[Annotated[int, Meta(ge=0, le=255)], ...] | None = None
+
+
 class _Transcription(msgspec.Struct, frozen=True):
     text: str
+    logprobs: tuple[_Logprob, ...] | None = None
 
 
 class _Event(msgspec.Struct, frozen=True):
     type: str = ""
     text: str = ""
+    logprobs: tuple[_Logprob, ...] | None = None
 
 
 class OpenAITranscriber:
     """Turn the audio of one utterance into text at an endpoint."""
 
     def __init__(self, settings: TranscriberSettings) -> None:
-        self.capabilities = TranscriberCapabilities(settings.languages, prompts=True)
+        self.capabilities = TranscriberCapabilities(
+            settings.languages,
+            prompts=True,
+            keywords=True,
+            candidate_languages=settings.candidate_languages,
+            streams=settings.partials_every_ms != 0,
+            logprobs=settings.logprobs,
+        )
         self._settings = settings
         self._endpoint = Endpoint(KIND, settings)
 
@@ -70,10 +115,13 @@ class OpenAITranscriber:
     ) -> AsyncGenerator[PartialTranscript | FinalTranscript]:
         """Yield a text for each `Settle` and for the end; closing the iterator hangs up."""
 
-        async def hear(pcm: bytes) -> str:
+        async def hear(pcm: bytes) -> FinalTranscript:
             return await self._hear(pcm, options)
 
-        utterance = Utterance(hear, self._settings.partials_every_ms, MAX_AUDIO_BYTES)
+        partials_every_ms = self._settings.partials_every_ms
+        if partials_every_ms is None:
+            partials_every_ms = _PARTIALS_MS[options.delay]
+        utterance = Utterance(hear, partials_every_ms, MAX_AUDIO_BYTES)
         utterance.read(audio)
         try:
             while (transcript := await utterance.next()) is not None:
@@ -91,16 +139,16 @@ class OpenAITranscriber:
         """Close the connections."""
         await self._endpoint.close()
 
-    async def _hear(self, pcm: bytes, options: TranscriptionOptions) -> str:
+    async def _hear(self, pcm: bytes, options: TranscriptionOptions) -> FinalTranscript:
         file = ("audio.wav", wav_file(pcm, STT_SAMPLE_RATE_HZ), "audio/wav")
         async with self._endpoint.post_form(
             "/audio/transcriptions", self._fields(options), file, max_bytes=_MAX_ANSWER_BYTES
         ) as answer:
-            text = await (self._follow(answer) if self._settings.stream else self._read(answer))
-        return text.strip()
+            heard = await (self._follow(answer) if self._settings.stream else self._read(answer))
+        return FinalTranscript(heard.text.strip(), _tokens(heard.logprobs))
 
-    def _fields(self, options: TranscriptionOptions) -> dict[str, str]:
-        fields = {
+    def _fields(self, options: TranscriptionOptions) -> dict[str, str | tuple[str, ...]]:
+        fields: dict[str, str | tuple[str, ...]] = {
             **self._settings.extra_body,
             "model": self._settings.model,
             "response_format": "json",
@@ -109,19 +157,27 @@ class OpenAITranscriber:
             fields["stream"] = "true"
         if options.language is not None:
             fields["language"] = options.language
-        if options.prompt is not None:
-            fields["prompt"] = options.prompt
+        if options.languages:
+            fields["languages[]"] = options.languages
+        if options.logprobs:
+            fields["include[]"] = "logprobs"
+        in_prompt = self._settings.keywords == "prompt"
+        if options.keywords and not in_prompt:
+            fields["keywords[]"] = options.keywords
+        prompt = _prompt(options.prompt, options.keywords if in_prompt else ())
+        if prompt:
+            fields["prompt"] = prompt
         return fields
 
-    async def _read(self, answer: Answer) -> str:
+    async def _read(self, answer: Answer) -> _Transcription:
         answer.require_type("application/json")
         body = await answer.read()
         try:
-            return msgspec.json.decode(body, type=_Transcription).text
+            return msgspec.json.decode(body, type=_Transcription)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise self._endpoint.invalid_answer("it holds no text") from None
 
-    async def _follow(self, answer: Answer) -> str:
+    async def _follow(self, answer: Answer) -> _Transcription:
         """Return the text at the end of an answer in events."""
         answer.require_type("text/event-stream")
         events = AnswerEvents(self._endpoint, answer)
@@ -130,7 +186,7 @@ class OpenAITranscriber:
                 event = self._event(data)
                 if event.type == _DONE:
                     await events.rest()
-                    return event.text
+                    return _Transcription(event.text, event.logprobs)
                 if event.type == _DELTA:
                     answer.progress()
 
@@ -139,6 +195,21 @@ class OpenAITranscriber:
             return msgspec.json.decode(data, type=_Event)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise self._endpoint.invalid_answer("it is no streamed transcription") from None
+
+
+def _prompt(prompt: str | None, keywords: tuple[str, ...]) -> str:
+    return " ".join(filter(None, [prompt, ", ".join(keywords)]))
+
+
+def _tokens(logprobs: tuple[_Logprob, ...] | None) -> tuple[Token, ...]:
+    return tuple(
+        Token(
+            each.token,
+            each.logprob,
+            tuple(each.token.encode()) if each.bytes is None else each.bytes,
+        )
+        for each in logprobs or ()
+    )
 
 
 def create(settings: Mapping[str, object]) -> OpenAITranscriber:

@@ -25,7 +25,7 @@ _FINALS_AT_ONCE = 2
 _BYTES_PER_MS = BYTES_PER_SAMPLE * STT_SAMPLE_RATE_HZ // 1000
 
 Audio = AsyncIterable[NDArray[np.float32] | Settle]
-Hear = Callable[[bytes], Coroutine[Any, Any, str]]
+Hear = Callable[[bytes], Coroutine[Any, Any, FinalTranscript]]
 """Return the text of PCM16 samples, or raise `EngineError`."""
 
 _T = TypeVar("_T")
@@ -106,9 +106,9 @@ class Utterance:
         self._agreement = Agreement()
         # An entry for each mark and each partial text, and None at the end.
         self._ordered: asyncio.Queue[
-            PartialTranscript | FinalTranscript | asyncio.Task[str] | None
+            PartialTranscript | FinalTranscript | asyncio.Task[FinalTranscript] | None
         ] = asyncio.Queue()
-        self._final: asyncio.Task[str] | None = None
+        self._final: asyncio.Task[FinalTranscript] | None = None
         self._partial: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._slots = asyncio.Semaphore(_FINALS_AT_ONCE)
@@ -125,8 +125,9 @@ class Utterance:
         Raises what `hear` raises, and `UtteranceTooLong`.
         """
         match await self._ordered.get():
-            case asyncio.Task() as final:
-                return FinalTranscript(await final)
+            case asyncio.Task() as task:
+                final: FinalTranscript = await task
+                return final
             case None if self._reader is not None:
                 await self._reader
                 return None
@@ -169,7 +170,7 @@ class Utterance:
     async def _hear_partial(self, pcm: bytes) -> None:
         # A partial text is a courtesy; if the endpoint is out of order, the final one will tell.
         with suppress(EngineError):
-            agreed = self._agreement.take(await self._hear(pcm))
+            agreed = self._agreement.take((await self._hear(pcm)).text)
             if agreed is not None:
                 self._ordered.put_nowait(PartialTranscript(agreed))
 

@@ -1,12 +1,13 @@
 """Everything the shell may be told to do. Results come back as inputs that name the job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.core.output_audio import AudioLedger
 from antiphon.engines.responder import ResponseRequest
+from antiphon.engines.stt import TranscriptionOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,7 @@ class OpenTranscription:
     job: int
     model: str | None
     """The name of a transcription deployment; None: the deployment's own transcriber."""
-    language: str | None = None
-    prompt: str | None = None
+    options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
 
 
 @dataclass(frozen=True, slots=True)

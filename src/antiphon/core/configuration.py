@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, structs
 from antiphon.core.prompts import Filled, StoredPrompt, fill
 from antiphon.core.tracing import check_tracing
 from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
+from antiphon.core.transcription_settings import check_include, check_transcription
 from antiphon.protocol import errors
 from antiphon.protocol.session import (
     Audio,
@@ -34,7 +35,6 @@ from antiphon.protocol.session import (
     SessionPatch,
     Tool,
     ToolChoice,
-    Transcription,
     Truncation,
     TurnDetection,
     Voice,
@@ -124,7 +124,6 @@ def update(
     """
     if patch.type != "realtime":
         raise errors.wrong_session_type(patch.type, "realtime")
-    _refuse_unbuilt(patch)
     if patch.tracing is not UNSET:
         check_tracing(session.tracing, patch.tracing)
     if patch.reasoning is not UNSET:
@@ -142,7 +141,9 @@ def update(
     } | _prompted(session, patch, offer)
     if patch.audio is not UNSET:
         changes["audio"] = _hear_and_speak(session.audio, patch.audio, offer, around)
-    return structs.replace(session, **changes)
+    changed = structs.replace(session, **changes)
+    check_include(changed.include, changed.audio.input.transcription, offer.transcription_models)
+    return changed
 
 
 def voice_name(voice: Voice) -> str:
@@ -258,15 +259,6 @@ def _check_truncation(
         )
 
 
-def _refuse_unbuilt(patch: SessionPatch) -> None:
-    if patch.include is not UNSET and patch.include:
-        raise errors.not_supported(
-            "session.include",
-            "Including log-probabilities of transcripts",
-            "Send null, or leave it out.",
-        )
-
-
 def _hear_and_speak(
     current: Audio, patch: AudioPatch, offer: SessionOffer, around: Circumstances
 ) -> Audio:
@@ -301,7 +293,9 @@ def listen(
     if patch.turn_detection is not UNSET:
         _check_turn_detection(patch.turn_detection, f"{path}.turn_detection", offer)
     if patch.transcription is not UNSET and patch.transcription is not None:
-        _check_transcription(patch.transcription, f"{path}.transcription", offer)
+        check_transcription(
+            patch.transcription, f"{path}.transcription", offer.transcription_models
+        )
     return structs.replace(current, **_present(patch))
 
 
@@ -325,27 +319,6 @@ def _check_turn_detection(
             f"{path}.type",
             f"Turn detection by meaning (semantic_vad) with the model '{offer.model}'",
             'Use type "server_vad".',
-        )
-
-
-def _check_transcription(
-    wanted: Transcription, path: str, offer: SessionOffer | TranscriptionSessionOffer
-) -> None:
-    for name in ("languages", "keywords", "delay"):
-        if getattr(wanted, name) is not UNSET:
-            raise errors.not_supported(
-                f"{path}.{name}", f"The transcription setting '{name}'", "Leave it out."
-            )
-    known = offer.transcription_models.get(wanted.model)
-    if known is None:
-        return
-    if wanted.language and known.languages is not None and wanted.language not in known.languages:
-        raise errors.invalid_value(f"{path}.language", wanted.language, sorted(known.languages))
-    if wanted.prompt and not known.prompts:
-        raise errors.not_supported(
-            f"{path}.prompt",
-            f"A prompt for the transcriber behind '{wanted.model}'",
-            "Leave it out, or name a deployment whose transcriber takes one.",
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from antiphon.core.limits import Standing
 from antiphon.engines.responder import ResponsePiece
+from antiphon.engines.stt import Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class TranscriptGrew:
 
     job: int
     text: str
+    tokens: tuple[Token, ...] = ()
+    """Those of what it adds to the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class TranscriptSettled:
 
     job: int
     text: str
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from antiphon.core.turns import (
     TurnDetector,
     padding_ms,
 )
+from antiphon.engines.stt import FinalTranscript
 from antiphon.engines.turn import TURN_WINDOW_MS
 from antiphon.engines.vad import FRAME_MS, FRAME_SAMPLES
 from antiphon.protocol import errors
@@ -169,12 +170,12 @@ class Listening:
             told += self._watch(scored)
         return told
 
-    def settle(self, job: int, text: str) -> list[Told]:
+    def settle(self, job: int, heard: FinalTranscript) -> list[Told]:
         """Take the full text of a turn so far; it may decide whether the turn is over."""
-        told = self.transcriptions.settled(job, text)
+        told = self.transcriptions.settled(job, heard)
         if self._turn is None or not any(isinstance(each, Guessed) for each in told):
             return told
-        stopped = self._detector.understand(text)
+        stopped = self._detector.understand(heard.text)
         return told if stopped is None else told + self._stop(self._turn, stopped.end_ms)
 
     def predict(self, job: int, probability: float | None) -> list[Told] | None:

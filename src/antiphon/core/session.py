@@ -25,6 +25,7 @@ from antiphon.core.listening import Listening
 from antiphon.core.plan import ResponsePlan, plan
 from antiphon.core.routing import RoutedSession
 from antiphon.core.transcription import Transcriptions
+from antiphon.engines.stt import FinalTranscript
 from antiphon.protocol import client_events as client
 from antiphon.protocol import errors
 from antiphon.protocol import server_events as server
@@ -135,6 +136,7 @@ class Session(RoutedSession):
         )
         before = self._session
         self._session = update(before, event.session, self._offer, around)
+        self._listening.transcriptions.gives_logprobs = bool(self._session.include)
         told = self._listening.configure(self._session.audio.input)
         told.append(server.SessionUpdated(event_id=self._ids.event(), session=self._session))
         if (before.instructions, before.tools) != (self._session.instructions, self._session.tools):
@@ -219,13 +221,14 @@ class Session(RoutedSession):
     # Transcription
 
     def _grow(self, grew: inputs.TranscriptGrew) -> Iterable[Told]:
-        return self._listening.transcriptions.grow(grew.job, grew.text)
+        return self._listening.transcriptions.grow(grew.job, grew.text, grew.tokens)
 
     def _draft(self, drafted: inputs.TranscriptDrafted) -> Iterable[Told]:
         return self._listening.transcriptions.draft(drafted.job, drafted.text)
 
     def _settle(self, settled: inputs.TranscriptSettled) -> Iterable[Told]:
-        return self._listening.settle(settled.job, settled.text)
+        heard = FinalTranscript(settled.text, settled.tokens)
+        return self._listening.settle(settled.job, heard)
 
     def _fail(self, failed: inputs.JobFailed) -> Iterable[Told]:
         told = self._listening.predict(failed.job, None)

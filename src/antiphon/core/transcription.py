@@ -4,7 +4,6 @@ A spoken item may be transcribed twice: for the responder, which reads what it h
 client, by the model that the client named. Where both are the same engine, one run serves both.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,20 +18,14 @@ from antiphon.core.commands import (
     SettleTranscription,
 )
 from antiphon.core.configuration import SessionOffer
-from antiphon.core.context import text_tokens
 from antiphon.core.happenings import Guessed, Heard, HearingFailed, Told, Transcribed
 from antiphon.core.ids import Ids
-from antiphon.core.transcription_offer import TranscriptionSessionOffer
+from antiphon.core.transcript_events import Telling, completed, delta
+from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
+from antiphon.core.transcription_settings import options_of
+from antiphon.engines.stt import FinalTranscript, Token
 from antiphon.protocol import server_events as server
-from antiphon.protocol.response import (
-    TranscriptionDurationUsage,
-    TranscriptionInputTokenDetails,
-    TranscriptionTokenUsage,
-    TranscriptionUsage,
-)
 from antiphon.protocol.session import Transcription
-
-_SPEECH_TOKEN_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +46,7 @@ class _Run:
     """Whether the responder waits for it."""
     leads: bool
     """Whether the session follows it while the turn goes on."""
-    publishes: Transcription | None
+    publishes: Telling | None
     """What the client asked for, if it is told to the client."""
     told: str = ""
     """The part of the transcript that the client knows already."""
@@ -62,7 +55,7 @@ class _Run:
     answered: int = 0
     is_behind: bool = False
     """Whether audio was fed since a full text was last asked for."""
-    settled: str | None = None
+    settled: FinalTranscript | None = None
     """The full text of all audio fed so far, if known."""
     ended_at: float | None = None
     """When the last audio was fed; None while the turn goes on."""
@@ -74,7 +67,7 @@ class _Run:
 class Transcriptions:
     """All transcriptions of a session."""
 
-    __slots__ = ("_ids", "_is_all", "_is_heard", "_jobs", "_offer", "_runs")
+    __slots__ = ("_ids", "_is_all", "_is_heard", "_jobs", "_offer", "_runs", "gives_logprobs")
 
     def __init__(
         self, offer: SessionOffer | TranscriptionSessionOffer, ids: Ids, jobs: Iterator[int]
@@ -85,6 +78,8 @@ class Transcriptions:
         self._ids = ids
         self._jobs = jobs
         self._runs: dict[int, _Run] = {}
+        self.gives_logprobs = False
+        """Whether transcripts are told with their log-probabilities, from the next one on."""
 
     @property
     def deadline(self) -> float | None:
@@ -104,13 +99,14 @@ class Transcriptions:
         told: list[Told] = []
         shares = hears and known is not None and known.shares_hearing
         if hears:
-            told += self._start(item_id, hears=True, publishes=wanted if shares else None)
+            told += self._start(item_id, known if shares else None, wanted, hears=True)
         if wanted is not None and known is None:
-            run = _Run(next(self._jobs), item_id, hears=False, leads=False, publishes=wanted)
+            telling = Telling(item_id, TranscriptionOffer(), logprobs=False)
+            run = _Run(next(self._jobs), item_id, hears=False, leads=False, publishes=telling)
             self._runs[run.job] = run
             run.failure = self._unknown_deployment(item_id)
-        elif wanted is not None and not shares:
-            told += self._start(item_id, hears=False, publishes=wanted)
+        elif not shares:
+            told += self._start(item_id, known, wanted, hears=False)
         return told
 
     def feed(self, item_id: str, samples: NDArray[np.float32]) -> list[Told]:
@@ -166,7 +162,7 @@ class Transcriptions:
         self._runs.clear()
         return cancelled
 
-    def grow(self, job: int, text: str) -> list[Told]:
+    def grow(self, job: int, text: str, tokens: tuple[Token, ...] = ()) -> list[Told]:
         """Take the stable beginning of a transcript."""
         run = self._running(job)
         if run is None:
@@ -174,8 +170,10 @@ class Transcriptions:
         told: list[Told] = []
         if run.leads and run.ended_at is None:
             told.append(Guessed(text, "stable"))
-        if self._streams(run) and text.startswith(run.told) and text != run.told:
-            told.append(self._delta(run, text[len(run.told) :]))
+        telling = run.publishes
+        is_more = text.startswith(run.told) and text != run.told
+        if telling is not None and telling.offer.streams and is_more:
+            told.append(delta(telling, text[len(run.told) :], tokens, self._ids))
             run.told = text
         return told
 
@@ -186,7 +184,7 @@ class Transcriptions:
             return []
         return [Guessed(text, "draft")]
 
-    def settled(self, job: int, text: str) -> list[Told]:
+    def settled(self, job: int, heard: FinalTranscript) -> list[Told]:
         """Take the full text of what was fed so far."""
         run = self._running(job)
         if run is None:
@@ -196,9 +194,9 @@ class Transcriptions:
             # The speaker went on after this was asked for.
             return []
         if run.ended_at is not None:
-            return self._finish(run, text)
-        run.settled = text
-        return [Guessed(text, "settled")] if run.leads else []
+            return self._finish(run, heard)
+        run.settled = heard
+        return [Guessed(heard.text, "settled")] if run.leads else []
 
     def fail(self, job: int, code: str, message: str) -> list[Told] | None:
         """Take an engine's failure; None when the job is no transcription."""
@@ -232,49 +230,34 @@ class Transcriptions:
     def _listening(self, item_id: str) -> list[_Run]:
         return [run for run in self._of(item_id) if run.ended_at is None and run.failure is None]
 
-    def _start(self, item_id: str, *, hears: bool, publishes: Transcription | None) -> list[Told]:
+    def _start(
+        self,
+        item_id: str,
+        known: TranscriptionOffer | None,
+        wanted: Transcription | None,
+        *,
+        hears: bool,
+    ) -> list[Told]:
+        """Start a run for the responder, for the client, or for both."""
+        if known is None and not hears:
+            return []
         job = next(self._jobs)
-        self._runs[job] = _Run(job, item_id, hears, hears or self._is_all, publishes)
-        if publishes is None:
+        telling = Telling(item_id, known, self.gives_logprobs) if known else None
+        self._runs[job] = _Run(job, item_id, hears, hears or self._is_all, telling)
+        if known is None or wanted is None:
             return [OpenTranscription(job, None)]
-        model = None if hears else publishes.model
-        return [OpenTranscription(job, model, publishes.language, publishes.prompt)]
+        options = options_of(wanted, known, logprobs=self.gives_logprobs)
+        return [OpenTranscription(job, None if hears else wanted.model, options)]
 
-    def _finish(self, run: _Run, text: str) -> list[Told]:
+    def _finish(self, run: _Run, heard: FinalTranscript) -> list[Told]:
         del self._runs[run.job]
         told: list[Told] = []
         if run.hears:
-            told.append(Heard(run.item_id, text))
+            told.append(Heard(run.item_id, heard.text))
         if run.publishes is not None:
-            told += self._publish(run, run.publishes, text)
+            told += completed(run.publishes, heard, run.told, run.duration_ms, self._ids)
+            told.append(Transcribed(run.item_id, heard.text))
         return told
-
-    def _publish(self, run: _Run, wanted: Transcription, text: str) -> list[Told]:
-        offer = self._offer.transcription_models[wanted.model]
-        rest = text[len(run.told) :] if text.startswith(run.told) else ""
-        # Observed: whisper-1 sends its whole text as one delta; the others send it word by word.
-        pieces = [rest] if offer.bills == "duration" and not offer.streams else _words(rest)
-        told: list[Told] = [self._delta(run, piece) for piece in pieces if piece]
-        told.append(
-            server.ConversationItemInputAudioTranscriptionCompleted(
-                event_id=self._ids.event(),
-                item_id=run.item_id,
-                content_index=0,
-                transcript=text,
-                usage=_usage(offer.bills, run.duration_ms, text),
-            )
-        )
-        told.append(Transcribed(run.item_id, text))
-        return told
-
-    def _streams(self, run: _Run) -> bool:
-        wanted = run.publishes
-        return wanted is not None and self._offer.transcription_models[wanted.model].streams
-
-    def _delta(self, run: _Run, piece: str) -> Told:
-        return server.ConversationItemInputAudioTranscriptionDelta(
-            event_id=self._ids.event(), item_id=run.item_id, content_index=0, delta=piece
-        )
 
     def _give_up(self, run: _Run, failure: _Failure) -> list[Told]:
         del self._runs[run.job]
@@ -300,21 +283,3 @@ class Transcriptions:
             f"Input transcription failed for item '{item_id}'. The transcription model names no "
             f"deployment here. Use one of: {known}.",
         )
-
-
-def _usage(bills: str, duration_ms: int, text: str) -> TranscriptionUsage:
-    if bills == "duration":
-        return TranscriptionDurationUsage(seconds=math.ceil(duration_ms / 1000))
-    heard = math.ceil(duration_ms / _SPEECH_TOKEN_MS)
-    written = text_tokens(text)
-    return TranscriptionTokenUsage(
-        total_tokens=heard + written,
-        input_tokens=heard,
-        input_token_details=TranscriptionInputTokenDetails(audio_tokens=heard),
-        output_tokens=written,
-    )
-
-
-def _words(text: str) -> list[str]:
-    words = text.split(" ")
-    return [words[0]] + [f" {word}" for word in words[1:]]

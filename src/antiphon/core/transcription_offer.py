@@ -13,6 +13,11 @@ class TranscriptionOffer:
     languages: frozenset[str] | None = None
     """ISO-639-1 codes; None: whichever."""
     prompts: bool = False
+    keywords: bool = False
+    candidate_languages: bool = False
+    """Whether it chooses among several languages that are named."""
+    logprobs: bool = False
+    """Whether it tells how sure it is of each token."""
     shares_hearing: bool = False
     """Whether the same engine already hears for the responder, so that one run serves both."""
     streams: bool = False

@@ -16,6 +16,8 @@ from antiphon.core.listening import Listening
 from antiphon.core.routing import RoutedSession
 from antiphon.core.transcription import Transcriptions
 from antiphon.core.transcription_offer import TranscriptionSessionOffer
+from antiphon.core.transcription_settings import check_include
+from antiphon.engines.stt import FinalTranscript
 from antiphon.protocol import client_events as client
 from antiphon.protocol import errors
 from antiphon.protocol import server_events as server
@@ -125,9 +127,10 @@ class TranscriptionSession(RoutedSession):
         if patch.audio is not UNSET and patch.audio.input is not UNSET:
             changed = listen(changed, patch.audio.input, self._offer, around)
         self._check_turns(changed)
-        self._input = changed
-        if patch.include is not UNSET:
-            self._include = patch.include
+        include = self._include if patch.include is UNSET else patch.include
+        check_include(include, changed.transcription, self._offer.transcription_models)
+        self._input, self._include = changed, include
+        self._listening.transcriptions.gives_logprobs = bool(include)
         told = self._listening.configure(changed)
         updated = server.SessionUpdated(event_id=self._ids.event(), session=self._described())
         return [*told, updated]
@@ -203,10 +206,11 @@ class TranscriptionSession(RoutedSession):
     # Transcription
 
     def _grow(self, grew: inputs.TranscriptGrew) -> Iterable[Told]:
-        return self._listening.transcriptions.grow(grew.job, grew.text)
+        return self._listening.transcriptions.grow(grew.job, grew.text, grew.tokens)
 
     def _settle(self, settled: inputs.TranscriptSettled) -> Iterable[Told]:
-        return self._listening.settle(settled.job, settled.text)
+        heard = FinalTranscript(settled.text, settled.tokens)
+        return self._listening.settle(settled.job, heard)
 
     def _fail(self, failed: inputs.JobFailed) -> Iterable[Told]:
         told = self._listening.predict(failed.job, None)
@@ -255,12 +259,6 @@ def _check_fields(patch: SessionPatch) -> None:
     for name in patch.__struct_fields__:
         if name not in _OWN_FIELDS and getattr(patch, name) is not UNSET:
             raise errors.unknown_parameter(f"session.{name}", _CURE)
-    if patch.include is not UNSET and patch.include:
-        raise errors.not_supported(
-            "session.include",
-            "Including log-probabilities of transcripts",
-            "Send null, or leave it out.",
-        )
     if patch.audio is not UNSET and patch.audio.output is not UNSET:
         raise errors.unknown_parameter("session.audio.output", _CURE)
 

@@ -7,12 +7,16 @@ there; more audio may follow all the same, when the speaker only paused.
 
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 STT_SAMPLE_RATE_HZ = 16_000
+
+
+Delay = Literal["minimal", "low", "medium", "high", "xhigh"]
+"""How long to wait until words are certain: the sooner they come, the more of them are wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,14 @@ class TranscriberCapabilities:
     """ISO-639-1 codes that it understands; None: whichever the endpoint behind it does."""
     prompts: bool = False
     """Whether a prompt changes what it hears."""
+    keywords: bool = False
+    """Whether it can be told of words and phrases to favour."""
+    candidate_languages: bool = False
+    """Whether it can be told of several languages to choose from."""
+    streams: bool = False
+    """Whether partial transcripts come while one speaks."""
+    logprobs: bool = False
+    """Whether it tells how sure it was of each token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,14 @@ class TranscriptionOptions:
 
     language: str | None = None
     prompt: str | None = None
+    languages: tuple[str, ...] = ()
+    """The languages that it may be, if several."""
+    keywords: tuple[str, ...] = ()
+    """Words and phrases to favour."""
+    delay: Delay | None = None
+    """How soon somebody wants to read along; None: nobody does."""
+    logprobs: bool = False
+    """Whether the tokens are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +59,22 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
-class PartialTranscript:
-    """Text that later audio will not change any more; each one extends the one before."""
+class Token:
+    """A piece of text as the model wrote it, and how sure it was."""
 
     text: str
+    logprob: float
+    octets: tuple[int, ...]
+    """Its bytes; some tokens are parts of characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartialTranscript:
+    """Text that is told before the rest is heard; each one extends the one before."""
+
+    text: str
+    tokens: tuple[Token, ...] = ()
+    """Those of what it adds to the one before, if they are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +89,8 @@ class FinalTranscript:
     """The full text of all audio up to a `Settle` mark, or to the end of the audio."""
 
     text: str
+    tokens: tuple[Token, ...] = ()
+    """Those of the text, if they are wanted."""
 
 
 Transcript = PartialTranscript | DraftTranscript | FinalTranscript

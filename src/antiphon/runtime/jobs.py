@@ -140,8 +140,8 @@ class Jobs:
             return
         queue: _Audio = asyncio.Queue()
         self._audio[command.job] = queue
-        options = TranscriptionOptions(command.language, command.prompt)
-        self._start(command.job, self._transcribe(command.job, transcriber, options, queue))
+        work = self._transcribe(command.job, transcriber, command.options, queue)
+        self._start(command.job, work)
 
     def _start_response(self, command: StartResponse) -> None:
         self._stop_preparing()
@@ -197,13 +197,13 @@ class Jobs:
         async with aclosing(cast("Any", transcriber.transcribe(audio.pieces(), options))) as heard:
             async for transcript in heard:
                 match transcript:
-                    case PartialTranscript(text):
-                        yield TranscriptGrew(job, text)
+                    case PartialTranscript(text, tokens):
+                        yield TranscriptGrew(job, text, tokens)
                     case DraftTranscript(text):
                         yield TranscriptDrafted(job, text)
-                    case FinalTranscript(text):
+                    case FinalTranscript(text, tokens):
                         audio.unanswered -= 1
-                        yield TranscriptSettled(job, text)
+                        yield TranscriptSettled(job, text, tokens)
                     case _:
                         raise _garbage("transcriber", transcript)
         if audio.unanswered > 0 or not audio.has_ended:

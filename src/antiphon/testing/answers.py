@@ -106,16 +106,28 @@ def whole_chat(said: Iterable[str | ToolCall], *, prompt_tokens: int = 0) -> Ans
     return whole({"id": "chatcmpl-1", "choices": [choice], "usage": counted})
 
 
-def transcription(text: str) -> Answer:
+def transcription(text: str, *, logprobs: bool = False) -> Answer:
     """Return a transcription."""
-    return whole({"text": text})
+    return whole({"text": text} | _sureness(text, logprobs))
 
 
-def transcription_stream(text: str) -> Answer:
+def transcription_stream(text: str, *, logprobs: bool = False) -> Answer:
     """Return a transcription word by word."""
     deltas = [{"type": "transcript.text.delta", "delta": word} for word in split_words(text)]
-    events = [event(each) for each in (*deltas, {"type": "transcript.text.done", "text": text})]
-    return Answer(events, EVENT_STREAM)
+    done = {"type": "transcript.text.done", "text": text} | _sureness(text, logprobs)
+    return Answer([event(each) for each in (*deltas, done)], EVENT_STREAM)
+
+
+def _sureness(text: str, wanted: bool) -> dict[str, object]:
+    if not wanted:
+        return {}
+    words = split_words(text)
+    return {
+        "logprobs": [
+            {"token": word, "logprob": -0.5 * (n + 1), "bytes": list(word.encode())}
+            for n, word in enumerate(words)
+        ]
+    }
 
 
 def speech_pcm(pieces: Iterable[Samples]) -> Answer:

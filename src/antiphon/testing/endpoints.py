@@ -129,9 +129,10 @@ class Endpoints(LoopbackServer):
     def _transcribe(self, received: Received) -> Answer:
         form = received.form
         text = next(self._transcripts) if _is_audible(form["file"]) else ""
+        logprobs = form.get("include[]") == b"logprobs"
         if form.get("stream") == b"true":
-            return answers.transcription_stream(text)
-        return answers.transcription(text)
+            return answers.transcription_stream(text, logprobs=logprobs)
+        return answers.transcription(text, logprobs=logprobs)
 
     def _speak(self, received: Received) -> Answer:
         fields = received.fields

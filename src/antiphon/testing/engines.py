@@ -103,7 +103,14 @@ class ScriptedTranscriber:
         before_final: Sequence[Obstacle] = (),
         languages: frozenset[str] | None = None,
     ) -> None:
-        self.capabilities = stt.TranscriberCapabilities(languages, prompts=True)
+        self.capabilities = stt.TranscriberCapabilities(
+            languages,
+            prompts=True,
+            keywords=True,
+            candidate_languages=True,
+            streams=word_ms > 0,
+            logprobs=True,
+        )
         self.options: list[stt.TranscriptionOptions] = []
         self.runs = Runs()
         self._texts = texts
@@ -125,15 +132,16 @@ class ScriptedTranscriber:
                     if heard != settled:
                         await self._prepare_final()
                     settled = heard
-                    yield stt.FinalTranscript(self._text(words, heard))
+                    yield _final(self._text(words, heard), options)
                     continue
                 before = self._text(words, heard)
                 heard += _sound_samples(piece)
                 if self._word_ms and (text := self._text(words, heard)) != before:
-                    yield stt.PartialTranscript(text)
+                    added = _spelled(text, options)[len(split_words(before)) :]
+                    yield stt.PartialTranscript(text, added)
             if heard != settled:
                 await self._prepare_final()
-            yield stt.FinalTranscript(self._text(words, heard))
+            yield _final(self._text(words, heard), options)
 
     async def _prepare_final(self) -> None:
         for obstacle in self._before_final:
@@ -146,6 +154,18 @@ class ScriptedTranscriber:
             return "".join(words).strip()
         heard_ms = heard_samples * 1000 // stt.STT_SAMPLE_RATE_HZ
         return "".join(words[: 1 + heard_ms // self._word_ms]).strip()
+
+
+def _final(text: str, options: stt.TranscriptionOptions) -> stt.FinalTranscript:
+    return stt.FinalTranscript(text, _spelled(text, options))
+
+
+def _spelled(text: str, options: stt.TranscriptionOptions) -> tuple[stt.Token, ...]:
+    """Return a token for each word, the later the less sure."""
+    words = split_words(text) if options.logprobs else []
+    return tuple(
+        stt.Token(word, -0.5 * (n + 1), tuple(word.encode())) for n, word in enumerate(words)
+    )
 
 
 def _sound_samples(samples: NDArray[np.float32]) -> int:

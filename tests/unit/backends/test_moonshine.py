@@ -62,7 +62,9 @@ class CountingModel:
         self.lengths_ms.append(1000 * len(samples) // RATE)
         self.drafts.append(len(draft))
         words = range(max(1, self.lengths_ms[-1] // WORD_MS))
-        return Hypothesis(" ".join(f"w{word}" for word in words), tuple(words))
+        pieces = tuple(f" w{word}".encode() for word in words)
+        logprobs = (-0.5,) * len(words)
+        return Hypothesis(" ".join(f"w{word}" for word in words), tuple(words), logprobs, pieces)
 
 
 class FailingModel:

@@ -87,6 +87,51 @@ def test_language_and_prompt_are_forwarded() -> None:
     assert form["temperature"] == b"0"
 
 
+def test_keywords_are_told_in_the_prompt() -> None:
+    options = TranscriptionOptions(prompt="A call.", keywords=("Antiphon", "Ada Lovelace"))
+    _, endpoints = transcribe(SOUND, options=options)
+    assert endpoints.requests[0].form["prompt"] == b"A call. Antiphon, Ada Lovelace"
+
+
+def test_keywords_and_candidate_languages_have_fields_where_the_endpoint_reads_them() -> None:
+    options = TranscriptionOptions(languages=("en", "de"), keywords=("Antiphon",))
+    settings = {"keywords": "field", "candidate_languages": True}
+    _, endpoints = transcribe(SOUND, options=options, settings=settings)
+    form = endpoints.requests[0].form
+    assert form["keywords[]"] == b"Antiphon"
+    assert endpoints.requests[0].body.count(b'name="languages[]"') == 2
+    assert "prompt" not in form
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_log_probabilities_are_those_of_the_endpoint(*, stream: bool) -> None:
+    options = TranscriptionOptions(logprobs=True)
+    settings = {"logprobs": True, "stream": stream}
+    heard, endpoints = transcribe(SOUND, options=options, settings=settings)
+    assert endpoints.requests[0].form["include[]"] == b"logprobs"
+    final = heard[-1]
+    assert isinstance(final, FinalTranscript)
+    assert "".join(token.text for token in final.tokens) == final.text
+    assert [token.logprob for token in final.tokens][:2] == [-0.5, -1.0]
+    assert bytes(final.tokens[0].octets).decode() == final.tokens[0].text
+
+
+def test_log_probabilities_may_come_without_bytes() -> None:
+    answer = answers.whole(
+        {"text": "Hé", "logprobs": [{"token": "Hé", "logprob": -1.0, "bytes": None}]}
+    )
+    heard, _ = transcribe(SOUND, lined_up=(answer,))
+    final = heard[-1]
+    assert isinstance(final, FinalTranscript)
+    assert bytes(final.tokens[0].octets) == "Hé".encode()
+
+
+def test_an_engine_that_may_not_ask_ahead_does_not_stream() -> None:
+    settings = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+    assert create(settings).capabilities.streams
+    assert not create({**settings, "partials_every_ms": 0}).capabilities.streams
+
+
 def test_its_languages_are_those_of_the_settings() -> None:
     settings = {"base_url": "http://127.0.0.1/v1", "model": "m"}
     assert create(settings).capabilities.languages is None
@@ -176,8 +221,9 @@ def test_partial_texts_cost_no_requests_unless_asked_for() -> None:
     assert len(endpoints.requests) == 1
 
 
-def leave(*, how: str) -> bool:
+def leave(*, how: str, ahead: Mapping[str, object] | None = None, delay: Any = None) -> bool:
     """Leave a partial text unanswered; return whether its request was ended."""
+    every = {"partials_every_ms": 500} if ahead is None else ahead
 
     async def run() -> bool:
         asked = asyncio.Event()
@@ -188,11 +234,11 @@ def leave(*, how: str) -> bool:
 
         async with Endpoints() as endpoints:
             endpoints.answer_next(TRANSCRIPTIONS, Answer(before=unanswered()))
-            settings = {"base_url": endpoints.base_url, "model": "m", "partials_every_ms": 500}
+            settings = {"base_url": endpoints.base_url, "model": "m", **every}
             engine = create(settings)
             ending: Step = SETTLE if how == "mark" else asyncio.Event()
             audio = feed(SOUND, asked, ending, asyncio.Event())
-            transcripts = engine.transcribe(audio, TranscriptionOptions())
+            transcripts = engine.transcribe(audio, TranscriptionOptions(delay=delay))
             if how == "mark":
                 assert await anext(transcripts) == FinalTranscript("Hello there.")
             else:
@@ -206,6 +252,14 @@ def leave(*, how: str) -> bool:
             return endpoints.requests[0].disconnected
 
     return asyncio.run(run())
+
+
+def test_whoever_reads_along_costs_requests() -> None:
+    assert leave(how="mark", ahead={}, delay="minimal")
+    _, endpoints = transcribe(
+        *cut(speech(1500, RATE_HZ), 1600), options=TranscriptionOptions(delay="xhigh")
+    )
+    assert len(endpoints.requests) == 1
 
 
 def test_a_mark_ends_the_request_for_a_partial_text() -> None:

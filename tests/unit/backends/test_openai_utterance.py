@@ -30,12 +30,12 @@ def hear(
     """Return the transcripts, and the length in ms of each recording that was heard."""
     lengths_ms: list[int] = []
 
-    async def answer(pcm: bytes) -> str:
+    async def answer(pcm: bytes) -> FinalTranscript:
         said = texts[len(lengths_ms)]
         lengths_ms.append(len(pcm) // 32)
         if isinstance(said, EngineError):
             raise said
-        return said
+        return FinalTranscript(said)
 
     async def audio() -> AsyncIterator[NDArray[np.float32] | Settle]:
         for step in steps:
@@ -94,8 +94,8 @@ def test_a_final_text_that_fails_is_a_failure() -> None:
 
 def test_texts_before_a_failure_are_given_out() -> None:
     async def run() -> None:
-        async def answer(pcm: bytes) -> str:
-            return "One"
+        async def answer(pcm: bytes) -> FinalTranscript:
+            return FinalTranscript("One")
 
         async def audio() -> AsyncIterator[NDArray[np.float32] | Settle]:
             yield sound(500)

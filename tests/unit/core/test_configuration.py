@@ -156,7 +156,10 @@ def test_a_language_and_a_prompt_are_honoured_where_the_model_can() -> None:
         ({"prompt": Prompt(id="p")}, "invalid_parameter", "session.prompt"),
         ({"reasoning": Reasoning(effort="low")}, "invalid_parameter", "session.reasoning"),
         (
-            {"include": ("item.input_audio_transcription.logprobs",)},
+            {
+                "include": ("item.input_audio_transcription.logprobs",),
+                "audio": heard(transcription=Transcription(model="strict")),
+            },
             "invalid_parameter",
             "session.include",
         ),
@@ -192,7 +195,7 @@ def test_a_language_and_a_prompt_are_honoured_where_the_model_can() -> None:
             "session.audio.input.transcription.prompt",
         ),
         (
-            {"audio": heard(transcription=Transcription(model="strict", languages=("en",)))},
+            {"audio": heard(transcription=Transcription(model="free", languages=("en", "de")))},
             "invalid_parameter",
             "session.audio.input.transcription.languages",
         ),

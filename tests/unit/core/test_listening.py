@@ -19,6 +19,7 @@ from antiphon.core.ids import Ids
 from antiphon.core.listening import MAX_BUFFERED_MS, Listening
 from antiphon.core.transcription import Transcriptions
 from antiphon.core.turns import PAUSE_MS
+from antiphon.engines.stt import FinalTranscript
 from antiphon.engines.vad import FRAME_MS
 from antiphon.protocol.errors import ClientError
 from antiphon.protocol.server_events import (
@@ -243,7 +244,7 @@ def test_words_may_end_a_turn() -> None:
     ear = Ear(SemanticVad(eagerness="high"))
     ear.hears(LOUD, *[QUIET] * 20)
     job = next(each.job for each in ear.told if isinstance(each, SettleTranscription))
-    told = ear.listening.settle(job, "What time is it?")
+    told = ear.listening.settle(job, FinalTranscript("What time is it?"))
     assert kinds(told)[1:] == [InputAudioBufferSpeechStopped, TurnCommitted]
 
 
@@ -251,8 +252,8 @@ def test_words_that_are_not_the_end_change_nothing() -> None:
     ear = Ear(SemanticVad(eagerness="high"))
     ear.hears(LOUD, *[QUIET] * 6)
     job = next(each.job for each in ear.told if isinstance(each, SettleTranscription))
-    assert len(ear.listening.settle(job, "I would like to")) == 1
-    assert ear.listening.settle(99, "What time is it?") == []
+    assert len(ear.listening.settle(job, FinalTranscript("I would like to"))) == 1
+    assert ear.listening.settle(99, FinalTranscript("What time is it?")) == []
 
 
 def test_bad_and_boundless_audio_is_refused() -> None:

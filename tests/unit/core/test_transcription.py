@@ -17,6 +17,7 @@ from antiphon.core.happenings import Guessed, Heard, HearingFailed, Transcribed
 from antiphon.core.ids import Ids
 from antiphon.core.transcription import Transcriptions
 from antiphon.core.transcription_offer import TranscriptionOffer
+from antiphon.engines.stt import FinalTranscript, TranscriptionOptions
 from antiphon.protocol.server_events import (
     ConversationItemInputAudioTranscriptionCompleted as Completed,
 )
@@ -35,6 +36,8 @@ MODELS = {
     "streaming-whisper": TranscriptionOffer(shares_hearing=True, streams=True, bills="duration"),
     "separate": TranscriptionOffer(prompts=True),
 }
+ASKED = TranscriptionOptions("en", "Ada")
+EMPTY, DIGITS = FinalTranscript(""), FinalTranscript("12345")
 SOUND = np.zeros(512, np.float32)
 
 
@@ -59,15 +62,18 @@ def deltas(told: list[object]) -> list[str]:
     ("hears", "model", "opened"),
     [
         ("transcript", None, [OpenTranscription(1, None)]),
-        ("transcript", "shared", [OpenTranscription(1, None, "en", "Ada")]),
+        ("transcript", "shared", [OpenTranscription(1, None, ASKED)]),
         (
             "transcript",
             "separate",
-            [OpenTranscription(1, None), OpenTranscription(2, "separate", "en", "Ada")],
+            [
+                OpenTranscription(1, None),
+                OpenTranscription(2, "separate", ASKED),
+            ],
         ),
         ("transcript", "unknown", [OpenTranscription(1, None)]),
         ("audio", None, []),
-        ("audio", "shared", [OpenTranscription(1, "shared", "en", "Ada")]),
+        ("audio", "shared", [OpenTranscription(1, "shared", ASKED)]),
         ("audio", "unknown", []),
     ],
 )
@@ -94,10 +100,10 @@ def test_a_text_of_a_pause_is_a_guess_and_at_the_end_the_whole() -> None:
     runs.open("i", wanted("whisper"))
     runs.feed("i", SOUND)
     runs.settle("i")
-    assert runs.settled(1, "All.") == [Guessed("All.", "settled")]
+    assert runs.settled(1, FinalTranscript("All.")) == [Guessed("All.", "settled")]
     told = runs.end("i", 1200, 5.0)
     assert kinds(told) == [EndTranscription, Heard, Delta, Completed, Transcribed]
-    assert runs.settled(1, "All.") == []
+    assert runs.settled(1, FinalTranscript("All.")) == []
 
 
 def test_a_text_from_before_the_last_audio_is_neither() -> None:
@@ -106,12 +112,12 @@ def test_a_text_from_before_the_last_audio_is_neither() -> None:
     runs.feed("i", SOUND)
     runs.settle("i")
     runs.feed("i", SOUND)
-    assert runs.settled(1, "Half") == []
+    assert runs.settled(1, FinalTranscript("Half")) == []
     runs.settle("i")
     runs.settle("i")
-    assert runs.settled(1, "Whole") == []
+    assert runs.settled(1, FinalTranscript("Whole")) == []
     assert kinds(runs.end("i", 100, 5.0)) == [EndTranscription]
-    assert runs.settled(1, "Whole") == [Heard("i", "Whole")]
+    assert runs.settled(1, FinalTranscript("Whole")) == [Heard("i", "Whole")]
 
 
 def test_the_end_is_asked_for_when_audio_came_after_the_pause() -> None:
@@ -119,17 +125,17 @@ def test_the_end_is_asked_for_when_audio_came_after_the_pause() -> None:
     runs.open("i", None)
     runs.feed("i", SOUND)
     runs.settle("i")
-    assert runs.settled(1, "Half") == [Guessed("Half", "settled")]
+    assert runs.settled(1, FinalTranscript("Half")) == [Guessed("Half", "settled")]
     runs.feed("i", SOUND)
     assert kinds(runs.end("i", 100, 5.0)) == [EndTranscription]
-    assert runs.settled(1, "Whole") == [Heard("i", "Whole")]
+    assert runs.settled(1, FinalTranscript("Whole")) == [Heard("i", "Whole")]
 
 
 def test_an_item_without_audio_ends_too() -> None:
     runs = transcriptions()
     runs.open("i", None)
     assert kinds(runs.end("i", 0, 5.0)) == [EndTranscription]
-    assert runs.settled(1, "") == [Heard("i", "")]
+    assert runs.settled(1, FinalTranscript("")) == [Heard("i", "")]
 
 
 def test_words_that_grow_are_prepared_for_and_told_where_they_stream() -> None:
@@ -143,7 +149,7 @@ def test_words_that_grow_are_prepared_for_and_told_where_they_stream() -> None:
     assert deltas(runs.grow(1, "Won")) == []
     runs.end("i", 100, 5.0)
     assert kinds(runs.grow(1, "One two three")) == [Delta]
-    told = runs.settled(1, "One two three four")
+    told = runs.settled(1, FinalTranscript("One two three four"))
     assert deltas(told) == [" four"]
 
 
@@ -161,7 +167,7 @@ def test_a_draft_that_comes_after_the_whole_text_says_nothing_new() -> None:
     runs.open("i", None)
     runs.feed("i", SOUND)
     runs.settle("i")
-    runs.settled(1, "It is all.")
+    runs.settled(1, FinalTranscript("It is all."))
     assert runs.draft(1, "Is it all?") == []
     runs.feed("i", SOUND)
     assert runs.draft(1, "It is all. Or") == [Guessed("It is all. Or", "draft")]
@@ -175,7 +181,7 @@ def test_words_that_do_not_stream_are_told_at_the_end() -> None:
     assert runs.grow(1, "One") == []
     assert runs.grow(9, "One") == []
     runs.end("i", 100, 5.0)
-    assert deltas(runs.settled(1, "One two")) == ["One", " two"]
+    assert deltas(runs.settled(1, FinalTranscript("One two"))) == ["One", " two"]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +197,7 @@ def test_each_model_tells_its_text_in_its_own_pieces(model: str, pieces: list[st
     runs = transcriptions()
     runs.open("i", wanted(model))
     runs.end("i", 100, 5.0)
-    assert deltas(runs.settled(1, "One two")) == pieces
+    assert deltas(runs.settled(1, FinalTranscript("One two"))) == pieces
 
 
 def test_a_transcript_bills_time_or_tokens() -> None:
@@ -200,8 +206,8 @@ def test_a_transcript_bills_time_or_tokens() -> None:
     runs.open("j", wanted("shared"))
     runs.end("i", 1001, 5.0)
     runs.end("j", 1001, 5.0)
-    (by_time,) = [each for each in runs.settled(1, "") if isinstance(each, Completed)]
-    (by_tokens,) = [each for each in runs.settled(2, "12345") if isinstance(each, Completed)]
+    (by_time,) = [each for each in runs.settled(1, EMPTY) if isinstance(each, Completed)]
+    (by_tokens,) = [each for each in runs.settled(2, DIGITS) if isinstance(each, Completed)]
     assert by_time.usage.seconds == 2  # type: ignore[union-attr]
     usage = by_tokens.usage
     assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (11, 2, 13)  # type: ignore[union-attr]
@@ -213,7 +219,7 @@ def test_a_failure_is_told_when_the_turn_has_ended() -> None:
     assert runs.fail(1, "broken", "Broken.") == []
     assert runs.fail(1, "broken", "Broken.") is None
     assert runs.feed("i", SOUND) == runs.settle("i") == []
-    assert runs.settled(1, "Hm") == runs.grow(1, "Hm") == []
+    assert runs.settled(1, FinalTranscript("Hm")) == runs.grow(1, "Hm") == []
     assert runs.deadline is None
     told = runs.end("i", 100, 5.0)
     assert kinds(told) == [Failed, HearingFailed]

@@ -194,7 +194,7 @@ def test_a_transcription_grows_settles_and_ends() -> None:
     transcriber = ScriptedTranscriber(["One two three"], word_ms=32)
 
     async def scenario(jobs: Jobs, inbox: Inbox) -> None:
-        jobs.perform(OpenTranscription(1, None, "en", "Ada"))
+        jobs.perform(OpenTranscription(1, None, TranscriptionOptions("en", "Ada")))
         jobs.perform(FeedTranscription(1, LOUD))
         jobs.perform(SettleTranscription(1))
         jobs.perform(FeedTranscription(1, LOUD))

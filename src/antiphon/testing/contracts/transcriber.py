@@ -53,16 +53,40 @@ def finals(transcripts: Sequence[Transcript]) -> list[str]:
     return [each.text for each in transcripts if isinstance(each, FinalTranscript)]
 
 
-class TranscriberContract(EngineContract[Transcriber]):
-    """The tests of `antiphon.engines.stt.Transcriber`."""
+class TranscriberOptionsContract(EngineContract[Transcriber]):
+    """What follows from capabilities and options."""
 
     def utterance(self) -> NDArray[np.float32]:
         """Return what the engine is made to hear: 16 kHz samples."""
         return speech(1200, STT_SAMPLE_RATE_HZ)
 
-    def hear(self, engine: Transcriber, *pieces: Piece) -> list[Transcript]:
+    def hear(
+        self, engine: Transcriber, *pieces: Piece, options: TranscriptionOptions = OPTIONS
+    ) -> list[Transcript]:
         """Return all transcripts of the pieces."""
-        return self.run(engine, gather(engine.transcribe(feed(pieces), OPTIONS)))
+        return self.run(engine, gather(engine.transcribe(feed(pieces), options)))
+
+    def test_words_are_told_early_only_where_it_says_so(self, engine: Transcriber) -> None:
+        options = TranscriptionOptions(delay="minimal")
+        transcripts = self.hear(engine, *cut(self.utterance(), 512), options=options)
+        told = [each for each in transcripts if isinstance(each, PartialTranscript)]
+        assert engine.capabilities.streams or not told
+
+    def test_tokens_spell_the_text_when_they_are_asked_for(self, engine: Transcriber) -> None:
+        options = TranscriptionOptions(logprobs=engine.capabilities.logprobs)
+        for each in self.hear(engine, self.utterance(), SETTLE, options=options):
+            if isinstance(each, FinalTranscript) and options.logprobs:
+                assert "".join(token.text for token in each.tokens) == each.text
+                assert all(token.logprob <= 0 and token.octets for token in each.tokens)
+
+    def test_tokens_come_only_when_they_are_asked_for(self, engine: Transcriber) -> None:
+        for each in self.hear(engine, *cut(self.utterance(), 512), SETTLE):
+            if isinstance(each, PartialTranscript | FinalTranscript):
+                assert each.tokens == ()
+
+
+class TranscriberContract(TranscriberOptionsContract):
+    """The tests of `antiphon.engines.stt.Transcriber`."""
 
     def test_the_end_of_the_audio_gives_one_final_text(self, engine: Transcriber) -> None:
         transcripts = self.hear(engine, *cut(self.utterance(), 1600))
