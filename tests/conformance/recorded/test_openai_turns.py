@@ -4,21 +4,15 @@ The client of each recording is played again. Deltas are compared by their place
 is cut into words and chunks is the model's affair.
 """
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from conformance_server import Server
-from wire import Event, Wire, connected, silent, spoken, types, update, user
+from recorded.comparison import SESSION, assert_formed, assert_recorded
+from wire import Wire, connected, silent, spoken, update, user
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("scripted")]
 
-RECORDED = json.loads(Path(__file__).with_name("recordings.json").read_text())
-KEYS: dict[str, list[str]] = RECORDED["keys"]
-ASYNCHRONOUS = "conversation.item.input_audio_transcription."
-"""Transcripts come when they come, between whatever else happens."""
 TOOL = {
     "type": "function",
     "name": "get_weather",
@@ -32,58 +26,7 @@ TOOL = {
 }
 
 
-def recorded(name: str) -> list[str]:
-    return [kind for kind, _ in RECORDED["turns"][f"test_openai_ws/{name}"]]
-
-
-def in_place(names: list[str]) -> list[str]:
-    """Reduce each kind of delta to its first, and leave the transcripts of input out."""
-    kept: list[str] = []
-    for name in names:
-        is_again = name.endswith(".delta") and name in kept[_last_created(kept) :]
-        if not is_again and not name.startswith(ASYNCHRONOUS):
-            kept.append(name)
-    return kept
-
-
-def _last_created(names: list[str]) -> int:
-    return max((at for at, name in enumerate(names) if name == "response.created"), default=0)
-
-
-def parts(event: Event) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every object in an event whose keys were recorded, with its name there."""
-    yield event["type"], {key: event[key] for key in event if key not in {"type", "event_id"}}
-    items = [event["item"]] if "item" in event else []
-    if "response" in event:
-        yield "response", event["response"]
-        items += event["response"]["output"]
-        if usage := event["response"]["usage"]:
-            yield "usage", usage
-            for name in ("input_token_details", "output_token_details"):
-                yield name, usage[name]
-    # OpenAI's recordings leave `object` out of items; its documentation demands it.
-    for item in items:
-        yield f"item {item['type']}", {key: item[key] for key in item if key != "object"}
-    if "session" in event:
-        yield "session", event["session"]
-        audio = event["session"]["audio"]
-        yield "session.audio.input", audio["input"]
-        yield "session.audio.output", audio["output"]
-        for name in ("transcription", "turn_detection"):
-            if audio["input"][name] is not None:
-                yield f"session.audio.input.{name}", audio["input"][name]
-
-
-def assert_recorded(wire: Wire, name: str) -> None:
-    expected = recorded(name)
-    # Some recordings end with the client's leaving, before the last event.
-    assert in_place(types(wire.events))[: len(in_place(expected))] == in_place(expected)
-    for event in wire.events:
-        for part, value in parts(event):
-            assert set(value) == set(KEYS[part]), (part, value)
-
-
-async def configure(wire: Wire, **session: Any) -> None:
+async def configure(wire: Wire, transcriber: str = "whisper-1", **session: Any) -> None:
     audio = {
         "input": {
             "format": {"type": "audio/pcm", "rate": 24000},
@@ -92,7 +35,7 @@ async def configure(wire: Wire, **session: Any) -> None:
                 "create_response": True,
                 "interrupt_response": True,
             },
-            "transcription": {"model": "whisper-1"},
+            "transcription": {"model": transcriber},
         },
         "output": {"format": {"type": "audio/pcm", "rate": 24000}},
     }
@@ -105,7 +48,7 @@ async def test_a_written_question_is_answered_aloud_as_recorded(server: Server) 
         await configure(wire, instructions="Answer in two or three words.")
         await wire.send(user("Say a short greeting."), {"type": "response.create"})
         await wire.until("rate_limits.updated")
-        assert_recorded(wire, "test_text_in_audio_out_turn")
+        assert_recorded(wire, "openai/text_in_audio_out_turn")
 
 
 async def test_a_spoken_question_is_answered_as_recorded(server: Server) -> None:
@@ -113,7 +56,7 @@ async def test_a_spoken_question_is_answered_as_recorded(server: Server) -> None
         await configure(wire, instructions="Reply in a few words.")
         await wire.append(silent(1500) + spoken(2500) + silent(1000))
         await wire.until("rate_limits.updated")
-        assert_recorded(wire, "test_audio_in_server_vad_turn")
+        assert_recorded(wire, "openai/audio_in_server_vad_turn")
 
 
 async def test_a_round_of_a_tool_is_made_as_recorded(server: Server) -> None:
@@ -127,7 +70,7 @@ async def test_a_round_of_a_tool_is_made_as_recorded(server: Server) -> None:
             {"type": "conversation.item.create", "item": item}, {"type": "response.create"}
         )
         await wire.until("rate_limits.updated")
-        assert_recorded(wire, "test_tool_call_round")
+        assert_recorded(wire, "openai/tool_call_round")
 
 
 async def test_a_seeded_history_is_confirmed_and_answered_as_recorded(server: Server) -> None:
@@ -142,4 +85,40 @@ async def test_a_seeded_history_is_confirmed_and_answered_as_recorded(server: Se
             {"type": "response.create"},
         )
         await wire.until("rate_limits.updated")
-        assert_recorded(wire, "test_message_history_seeding")
+        assert_recorded(wire, "openai/message_history_seeding")
+
+
+async def test_a_session_begins_as_recorded(server: Server) -> None:
+    async with connected(server) as wire:
+        session = wire.events[0]["session"]
+        for own in ("id", "model", "instructions", "expires_at"):
+            assert session.pop(own)
+        assert session == SESSION
+
+
+async def test_items_and_events_with_names_of_the_client_are_answered_as_recorded(
+    server: Server,
+) -> None:
+    async with connected(server) as wire:
+        await configure(wire, "gpt-realtime-whisper", instructions="Reply in a few words.")
+        await wire.send(
+            user("Say hello.", id="client_item_0") | {"event_id": "client.content.0"},
+            {
+                "type": "response.create",
+                "event_id": "client.response.0",
+                "response": {"metadata": {"inputs": "0"}},
+            },
+        )
+        await wire.until("rate_limits.updated")
+        assert_recorded(wire, "openai/named_items_and_metadata")
+        told = [each["response"]["metadata"] for each in wire.events if "response" in each]
+        assert told == [{"inputs": "0"}] * 2
+
+
+@pytest.mark.parametrize("model", ["whisper-1", "gpt-4o-transcribe", "gpt-realtime-whisper"])
+async def test_transcripts_are_formed_as_recorded(server: Server, model: str) -> None:
+    async with connected(server) as wire:
+        await configure(wire, model, output_modalities=["text"])
+        await wire.append(silent(300) + spoken(900) + silent(600))
+        await wire.until("conversation.item.input_audio_transcription.completed")
+        assert_formed(wire)
