@@ -33,6 +33,8 @@ def test_silence_after_a_reply_is_committed_and_answered(asked: Talk) -> None:
     asked.pauses(200)
     assert asked.since(mark) == [
         TRIGGERED,
+        "conversation.item.added",
+        "conversation.item.done",
         "input_audio_buffer.committed",
         "conversation.item.added",
         "conversation.item.done",
@@ -44,6 +46,7 @@ def test_silence_after_a_reply_is_committed_and_answered(asked: Talk) -> None:
     assert triggered["audio_end_ms"] - triggered["audio_start_ms"] == pytest.approx(5_000, abs=32)
     assert asked.expect("input_audio_buffer.committed")["item_id"] == triggered["item_id"]
     assert asked.memory[-1] == "(The user has said nothing for a while.)"
+    assert asked.memory[-2].startswith("Nobody has been heard to speak for a while.")
     asked.replies("Are you still there?", finish=True).expect("response.done")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from conformance_server import Server
-from recorded.comparison import SESSION, assert_formed, assert_recorded
-from wire import Wire, connected, silent, spoken, update, user
+from recorded.comparison import SESSION, assert_formed, assert_recorded, in_place, recorded
+from wire import Wire, connected, silent, spoken, types, update, user
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("scripted")]
 
@@ -122,3 +122,25 @@ async def test_transcripts_are_formed_as_recorded(server: Server, model: str) ->
         await wire.append(silent(300) + spoken(900) + silent(600))
         await wire.until("conversation.item.input_audio_transcription.completed")
         assert_formed(wire)
+
+
+async def test_a_user_who_stays_silent_is_asked_again_as_recorded(server: Server) -> None:
+    detection = {"type": "server_vad", "idle_timeout_ms": 5000}
+    async with connected(server) as wire:
+        await configure(wire, instructions="Reply in a few words.")
+        await wire.send(update(audio={"input": {"turn_detection": detection}}))
+        await wire.send(user("Say hi."), {"type": "response.create"})
+        await wire.until("rate_limits.updated")
+        mark = len(wire.events)
+        await wire.append(silent(9000))
+        await wire.until("rate_limits.updated")
+        expected = in_place(recorded("openai/idle_timeout_nudge"))
+        assert in_place(types(wire.events[mark:])) == expected
+        assert_formed(wire)
+        system, heard = (
+            each["item"]
+            for each in wire.events[mark:]
+            if each["type"] == "conversation.item.done" and each["item"]["role"] != "assistant"
+        )
+        assert (system["role"], heard["role"]) == ("system", "user")
+        assert heard["content"] == [{"type": "input_audio", "transcript": None}]
