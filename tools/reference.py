@@ -24,6 +24,7 @@ from antiphon.config.schema import (
     AuthSettings,
     DeploymentSettings,
     LimitsSettings,
+    McpSettings,
     PromptVersionSettings,
     ServerSettings,
     VoiceSettings,
@@ -83,6 +84,11 @@ for all keys together. Where several apply, all of them must have something left
 of that is in [Limit what clients use](../how-to/limits.md).
 """
 
+MCP_TEXT = """\
+Which MCP servers clients may name in `session.tools`. What they can do with them is in
+[Use MCP servers](../how-to/mcp.md).
+"""
+
 PROMPTS_TEXT = """\
 A stored prompt, which clients name in `session.prompt` or `response.prompt`. Of several versions
 the last one in the file is the current one. See
@@ -118,6 +124,7 @@ def settings_page() -> str:
     for title, struct in (("[server]", ServerSettings), ("[auth]", AuthSettings)):
         parts += [f"## `{title}`\n", _table(struct)]
     parts += ["## `[limits]`\n", LIMITS_TEXT, _table(LimitsSettings, "keys")]
+    parts += ["## `[mcp]`\n", MCP_TEXT, _table(McpSettings)]
     parts += ["## `[deployments.NAME]`\n", DEPLOYMENTS_TEXT, _table(DeploymentSettings, "limits")]
     parts += ["## `[prompts.ID.VERSION]`\n", PROMPTS_TEXT, _table(PromptVersionSettings)]
     parts += ["## `[voices.ID]`\n", VOICES_TEXT, _table(VoiceSettings)]

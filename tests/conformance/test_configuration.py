@@ -125,9 +125,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "session.audio.input.noise_reduction",
     ),
     (
-        {"tools": [{"type": "mcp", "server_label": "a", "server_url": "https://a.example"}]},
-        "invalid_parameter",
-        "session.tools[0].type",
+        {"tools": [{"type": "mcp", "server_label": "a", "server_url": "http://a.example"}]},
+        "invalid_value",
+        "session.tools[0].server_url",
     ),
     ({"prompt": {"id": "pmpt_1"}}, "invalid_parameter", "session.prompt"),
 ]

@@ -91,15 +91,15 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "session.audio.input.transcription.delay",
     ),
     (
-        {"tools": [{"type": "mcp", "server_label": "x", "server_url": "https://x"}]},
-        "invalid_parameter",
-        "session.tools[0].type",
+        {"tools": [{"type": "mcp", "server_label": "x", "server_url": "http://x.example"}]},
+        "invalid_value",
+        "session.tools[0].server_url",
     ),
     ({"tools": [function("f"), function("f")]}, "invalid_value", "session.tools[1].name"),
     (
         {"tool_choice": {"type": "mcp", "server_label": "x"}},
-        "invalid_parameter",
-        "session.tool_choice",
+        "invalid_value",
+        "session.tool_choice.server_label",
     ),
 ]
 

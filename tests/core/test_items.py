@@ -156,16 +156,6 @@ def test_a_call_without_an_id_gets_one(talk: Talk) -> None:
     assert talk.expect("conversation.item.done")["item"]["call_id"].startswith("call_")
 
 
-def test_items_that_come_with_other_features_are_refused_by_name(talk: Talk) -> None:
-    item = {
-        "type": "mcp_approval_response",
-        "approval_request_id": "r",
-        "approve": True,
-    }
-    talk.client({"type": "conversation.item.create", "item": item})
-    talk.expect_error("invalid_parameter", "item.type")
-
-
 def test_a_model_that_does_not_see_is_shown_nothing(talk: Talk) -> None:
     talk.client(user_image(PIXEL, "What is this?"))
     error = talk.expect_error("invalid_parameter", "item.content[1].type")

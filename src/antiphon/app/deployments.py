@@ -17,6 +17,7 @@ from antiphon.config import (
 )
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.prompts import PromptVersion, StoredPrompt
+from antiphon.core.reach import Reach
 from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
 from antiphon.core.translation_settings import TranslationOffer
 from antiphon.engines import plugins
@@ -63,6 +64,7 @@ def assemble(
     plans: Iterable[RealtimePlan | TranslationPlan],
     engines: Mapping[EnginePlan, object],
     prompts: Mapping[str, StoredPrompt] | None = None,
+    reach: Reach | None = None,
 ) -> dict[Asked, Deployment]:
     """Return the deployments of plans whose engines are loaded."""
     # Sessions of all deployments with the same VAD are scored together.
@@ -87,6 +89,7 @@ def assemble(
             turn_predictor=(
                 None if plan.turn is None else cast("TurnPredictor", engines[plan.turn])
             ),
+            reach=reach or Reach(),
         )
         if isinstance(plan, TranslationPlan):
             offer = _translation_offer(plan, pipeline, engines)
@@ -159,6 +162,7 @@ def _offer(
         prompts=prompts,
         answers_drafts=capabilities.answers_drafts,
         max_session_s=plan.session_minutes * 60,
+        reach=pipeline.reach,
     )
 
 

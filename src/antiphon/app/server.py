@@ -26,6 +26,8 @@ from antiphon.config import (
     SettingsError,
     TranslationPlan,
 )
+from antiphon.config.checks import is_loopback
+from antiphon.core.reach import Reach
 from antiphon.core.resumption import ResumptionTerms
 from antiphon.runtime.metrics import LoopLag, Metrics
 from antiphon.runtime.parking import Parking
@@ -154,6 +156,11 @@ class Server:
             except NotImplementedError:  # Windows
                 signal.signal(name, lambda _number, _frame: loop.call_soon_threadsafe(heed))
 
+    def _reach(self) -> Reach:
+        """Return which MCP servers clients may have us call."""
+        settings = self._loaded.settings
+        return Reach(settings.mcp.allow, loopback=is_loopback(settings.server.host))
+
     async def _load(self, progress: Progress) -> dict[Asked, Deployment]:
         plans = config.engines(self._plans)
         needed = (weights.engine_artifacts(each.name, each.settings) for each in plans)
@@ -172,7 +179,8 @@ class Server:
             _logger.info("engine_loaded", extra={"engine": title(plan), "s": seconds})
 
         await asyncio.gather(*(load(plan) for plan in plans))
-        return assemble(self._plans, self._engines, stored_prompts(self._loaded.settings))
+        prompts = stored_prompts(self._loaded.settings)
+        return assemble(self._plans, self._engines, prompts, self._reach())
 
 
 def _prepare_traces(loaded: Loaded) -> None:

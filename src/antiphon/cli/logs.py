@@ -41,6 +41,8 @@ def set_up(level: str, stream: TextIO | None = None) -> None:
     logging.getLogger("antiphon").setLevel(level.upper())
     # uvicorn logs addresses with their query, which may hold a key.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    # The MCP client logs addresses, and what servers answered.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
 
 def _place(trace: TracebackType | None) -> str:

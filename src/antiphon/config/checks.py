@@ -17,6 +17,7 @@ from antiphon.config.schema import (
 )
 from antiphon.config.sources import KeyPath, Problem, Value
 from antiphon.config.voices import speaker, unspoken
+from antiphon.core.reach import is_pattern
 from antiphon.engines import plugins
 
 
@@ -34,6 +35,7 @@ def check(settings: Settings, values: Mapping[KeyPath, Value], keys: Keys) -> li
     problems += _check_engines(settings, values)
     problems += _check_limits(settings, values, keys)
     problems += _check_voices(settings, values)
+    problems += _check_mcp(settings, values)
     return problems
 
 
@@ -63,6 +65,16 @@ def _check_reach(
             f"`port` and `tls_port` are both {port}. Choose two ports, or set `tls = false`.",
             _place(values, ("server", "tls_port")),
         )
+
+
+def _check_mcp(settings: Settings, values: Mapping[KeyPath, Value]) -> Iterator[Problem]:
+    for each in settings.mcp.allow:
+        if not is_pattern(each):
+            yield Problem(
+                f"`allow`: '{each}' is no host (mcp.example.com, *.example.com, *) and no origin "
+                "(http://10.0.0.5:9000).",
+                _place(values, ("mcp", "allow")),
+            )
 
 
 def _check_tls(settings: Settings, values: Mapping[KeyPath, Value]) -> Iterator[Problem]:

@@ -16,19 +16,20 @@ from antiphon.config.schema import (
     DeploymentSettings,
     EngineSettings,
     LimitsSettings,
+    McpSettings,
     QuotaSettings,
     ServerSettings,
     Settings,
 )
 from antiphon.config.sources import KeyPath, Problem, Value
 
-_SECTIONS = ("server", "auth", "limits", "deployments", "prompts", "voices")
+_SECTIONS = ("server", "auth", "limits", "mcp", "deployments", "prompts", "voices")
 _LONGEST_NAME = 128
 _LIMITS = "limits"
 _KEYS = ("limits", "keys")
 
 
-_Section = TypeVar("_Section", ServerSettings, AuthSettings, LimitsSettings)
+_Section = TypeVar("_Section", ServerSettings, AuthSettings, LimitsSettings, McpSettings)
 
 
 class Reader:
@@ -45,6 +46,7 @@ class Reader:
             server=self._section("server", ServerSettings()),
             auth=self._section("auth", AuthSettings()),
             limits=self._limits(),
+            mcp=self._section("mcp", McpSettings()),
             deployments={name: self._deployment(name) for name in self._deployment_names()},
             prompts=read_prompts(self._values, self._report),
             voices=read_voices(self._values, self._report),
@@ -215,11 +217,11 @@ def _quoted(name: str) -> str:
 
 
 def _untyped(text: str, kind: object) -> object:
-    is_list = kind == _KEYS_TYPE
+    is_list = kind in _LISTS
     return [each.strip() for each in text.split(",") if each.strip()] if is_list else text
 
 
-_KEYS_TYPE = next(each.type for each in msgspec.structs.fields(AuthSettings) if each.name == "keys")
+_LISTS = [_kinds(AuthSettings)["keys"], _kinds(McpSettings)["allow"]]
 
 
 def _plain(value: Value) -> object:

@@ -147,6 +147,20 @@ class LimitsSettings(QuotaSettings, frozen=True, kw_only=True):
     keys: Mapping[str, QuotaSettings] = {}
 
 
+class McpSettings(Struct, frozen=True, kw_only=True):
+    """The section `[mcp]`."""
+
+    allow: Annotated[
+        tuple[Name, ...],
+        Meta(
+            description="MCP servers that clients may have this server call: hosts "
+            "(`mcp.example.com`, `*.example.com`, `*` for all), by https at public addresses "
+            "only, and origins (`http://10.0.0.5:9000`), wherever they lead. A server that "
+            "listens on loopback alone also calls loopback under `*`. `[]`: none."
+        ),
+    ] = ("*",)
+
+
 class EngineSettings(Struct, frozen=True, kw_only=True):
     """One engine of a deployment: a name, and whatever settings that engine knows."""
 
@@ -245,6 +259,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     server: ServerSettings = ServerSettings()
     auth: AuthSettings = AuthSettings()
     limits: LimitsSettings = LimitsSettings()
+    mcp: McpSettings = McpSettings()
     deployments: Mapping[str, DeploymentSettings] = {}
     prompts: Mapping[str, Mapping[str, PromptVersionSettings]] = {}
     voices: Mapping[str, VoiceSettings] = {}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.core.mcp_server import McpServer
 from antiphon.core.output_audio import AudioLedger
 from antiphon.engines.responder import ResponseRequest
 from antiphon.engines.stt import TranscriptionOptions
@@ -79,6 +80,25 @@ class PrepareResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class ListTools:
+    """Ask an MCP server for its tools; answered by `ToolsListed`."""
+
+    job: int
+    server: McpServer
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool:
+    """Call a tool of an MCP server; answered by `ToolAnswered`."""
+
+    job: int
+    server: McpServer
+    name: str
+    arguments: str
+    """JSON text of an object."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelJob:
     """Stop a job at once; nothing of it may come back that matters."""
 
@@ -136,6 +156,8 @@ Command = (
     | EndTranscription
     | StartResponse
     | PrepareResponse
+    | ListTools
+    | CallTool
     | CancelJob
     | TakeQuota
     | SettleQuota

@@ -11,7 +11,9 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, structs
 
+from antiphon.core import mcp
 from antiphon.core.prompts import Filled, StoredPrompt, fill
+from antiphon.core.reach import Reach
 from antiphon.core.tracing import check_tracing
 from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
 from antiphon.core.transcription_settings import check_include, check_transcription
@@ -26,7 +28,6 @@ from antiphon.protocol.session import (
     FunctionTool,
     MaxOutputTokens,
     McpChoice,
-    McpTool,
     Prompt,
     RealtimeSession,
     RetentionRatio,
@@ -85,6 +86,12 @@ class SessionOffer:
     max_session_s: float = 3_600
     response_patience_s: float = 60
     """Longest wait for the next piece of a response before it fails."""
+    reach: Reach = field(default_factory=Reach)
+    """Which MCP servers a client may name."""
+    list_patience_s: float = 30
+    """Longest wait for the tools of an MCP server."""
+    call_patience_s: float = 60
+    """Longest wait for the answer of an MCP tool."""
     transcription_patience_s: float = 30
     """Longest wait for the transcript of a complete turn before it fails."""
 
@@ -133,7 +140,8 @@ def update(
     if patch.tools is not UNSET:
         check_tools(patch.tools, "session.tools", offer)
     if patch.tool_choice is not UNSET:
-        check_tool_choice(patch.tool_choice, "session.tool_choice")
+        tools = session.tools if patch.tools is UNSET else patch.tools
+        check_tool_choice(patch.tool_choice, tools, "session.tool_choice")
     changes = {
         name: value
         for name, value in _present(patch).items()
@@ -184,12 +192,8 @@ def check_tools(tools: tuple[Tool, ...], path: str, offer: SessionOffer) -> None
         )
     names: set[str] = set()
     for index, tool in enumerate(tools):
-        if isinstance(tool, McpTool):
-            raise errors.not_supported(
-                f"{path}[{index}].type",
-                "An MCP tool",
-                "Call the MCP server in your application and offer its tools as functions.",
-            )
+        if not isinstance(tool, FunctionTool):
+            continue
         if tool.name in names:
             raise errors.unusable_value(
                 f"{path}[{index}].name",
@@ -198,11 +202,15 @@ def check_tools(tools: tuple[Tool, ...], path: str, offer: SessionOffer) -> None
         names.add(tool.name)
 
 
-def check_tool_choice(choice: ToolChoice, path: str) -> None:
-    """Refuse a choice of tools that this server cannot honour."""
-    if isinstance(choice, McpChoice):
-        raise errors.not_supported(
-            path, "Choosing an MCP server", 'Use "auto", "required" or a function by name.'
+def check_tool_choice(choice: ToolChoice, tools: tuple[Tool, ...], path: str) -> None:
+    """Refuse the choice of an MCP server that is not among the tools."""
+    labels = [each.server_label for each in mcp.servers(tools)]
+    if isinstance(choice, McpChoice) and choice.server_label not in labels:
+        raise errors.invalid_value(
+            f"{path}.server_label",
+            choice.server_label,
+            labels,
+            "Choose a server that stands in `tools`.",
         )
 
 

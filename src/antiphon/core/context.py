@@ -6,6 +6,7 @@ from typing import assert_never
 
 from msgspec import UNSET
 
+from antiphon.core import mcp_turns
 from antiphon.core.conversation import Entry
 from antiphon.engines.llm import Picture
 from antiphon.engines.responder import (
@@ -203,8 +204,8 @@ def _turns(entry: Entry, *, as_audio: bool) -> tuple[Turn, ...]:
         case FunctionCallOutputItem(call_id=call_id, output=output):
             return (ResultTurn(call_id, output),)
         case _:
-            # MCP items describe what the server did; the model reads their results as calls.
-            return ()
+            # What the server did itself stands in MCP items, and is read as calls and results.
+            return mcp_turns.turns(entry.item, entry.heard)
 
 
 def _written(item: MessageItem) -> str:

@@ -1,7 +1,7 @@
 """The output side of a session: its conversation, and the responses that read and extend it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from antiphon.core import plan as planning
 from antiphon.core import user_items
@@ -10,7 +10,7 @@ from antiphon.core.configuration import SessionOffer
 from antiphon.core.context import INAUDIBLE, Context, turn_size
 from antiphon.core.conversation import Conversation, Entry, truncated, with_transcript
 from antiphon.core.end_of_turn import seems_finished
-from antiphon.core.entries import entry_of
+from antiphon.core.entries import entry_of, finished
 from antiphon.core.happenings import (
     Certainty,
     Heard,
@@ -25,9 +25,9 @@ from antiphon.core.happenings import (
     TurnCommitted,
 )
 from antiphon.core.ids import Ids
+from antiphon.core.mcp_tools import McpTools
 from antiphon.core.memory import Memory, Reading
 from antiphon.core.metering import Metering
-from antiphon.core.output_audio import words_until
 from antiphon.core.plan import ResponsePlan
 from antiphon.core.response import Ending, Response, failure
 from antiphon.core.responses import Responses
@@ -47,6 +47,14 @@ beginning of the conversation has to go for it, that is done before there is som
 Followed = Heard | HearingFailed | Transcribed | ItemOpened | ItemClosed | ResponseEnded
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What session and conversation are called."""
+
+    session: str
+    conversation: str
+
+
 class Dialogue:
     """Items and responses, kept consistent with each other."""
 
@@ -54,11 +62,11 @@ class Dialogue:
         "_ids",
         "_inline",
         "_memory",
+        "_names",
         "_offer",
-        "_session_key",
         "conversation",
-        "conversation_id",
         "has_spoken",
+        "mcp",
         "metering",
         "responses",
     )
@@ -68,13 +76,13 @@ class Dialogue:
     ) -> None:
         self._offer = offer
         self._ids = ids
-        self._session_key = session_key
+        self._names = _Names(session_key, ids.conversation())
         self._inline: dict[str, Entry] = {}
         self._memory = Memory(as_audio=offer.hears == "audio")
         self.conversation = Conversation()
-        self.conversation_id = ids.conversation()
         self.responses = Responses(jobs, offer.response_patience_s)
         self.metering = Metering(offer, self.responses)
+        self.mcp = McpTools(offer, self.conversation, self.responses, ids, jobs)
         self.has_spoken = False
         """Whether the assistant has produced sound in this session."""
 
@@ -123,18 +131,19 @@ class Dialogue:
         """Delete an item and stop whatever is still being found out about it."""
         self.conversation.remove(item_id)
         self._memory.resolve(item_id)
+        self.mcp.drop_item(item_id)
         deleted = server.ConversationItemDeleted(event_id=self._ids.event(), item_id=item_id)
         return [
             ItemDropped(item_id),
             *self.responses.discard_guess(),
             deleted,
-            *self._start_ready(now),
+            *self.start_ready(now),
         ]
 
     def _hear(self, heard: Heard, now: float) -> list[Told]:
         """Note what the responder knows of a spoken item; responses may have waited for it."""
         self._learn(heard.item_id, heard.text)
-        return self._start_ready(now)
+        return self.start_ready(now)
 
     def _miss(self, failed: HearingFailed, now: float) -> list[Told]:
         """Fail the responses that waited for speech which nobody could transcribe."""
@@ -183,15 +192,16 @@ class Dialogue:
                 if self._memory.awaits(entry):
                     told.append(SpeechArrived(entry.id, b"".join(entry.audio)))
         reading = self._memory.reading(self.conversation, read)
-        response = Response(planned, self.conversation_id, reading, self._ids, now)
+        response = Response(planned, self._names.conversation, reading, self._ids, now)
         self.responses.add(response)
-        return [response.announce(), *told, *self._start_ready(now)]
+        return [response.announce(), *told, *self.start_ready(now)]
 
-    def _start_ready(self, now: float) -> list[Told]:
+    def start_ready(self, now: float) -> list[Told]:
         """Start the responses that wait for nothing any more."""
         told: list[Told] = []
         for response in self.responses:
-            if response.job is None and self._memory.is_ready(response.reads):
+            is_known = self._memory.is_ready(response.reads)
+            if response.job is None and is_known and not self.mcp.is_awaited(response.plan):
                 told += self._start(response, now)
         return told
 
@@ -201,13 +211,13 @@ class Dialogue:
             return []
         if certainty == "draft" and not self._offer.answers_drafts:
             return []
-        said = UserTurn(text or INAUDIBLE)
+        planned, said = self.mcp.equip(planned), UserTurn(text or INAUDIBLE)
         try:
             known = self._recall(planned, Reading(), turn_size(said))
         except ClientError:
             # It will be told when the turn is over.
             return []
-        request = planning.request(planned, (*known.turns, said), self._session_key)
+        request = planning.request(planned, (*known.turns, said), self._names.session)
         if not text:
             return []
         if certainty == "settled":
@@ -218,15 +228,17 @@ class Dialogue:
             return [*self.responses.discard_guess(), PrepareResponse(request)]
         return [] if self.responses.is_guessing else [PrepareResponse(request)]
 
-    def prepare(self, planned: ResponsePlan) -> list[Told]:
-        """Have the responder read what the next response will begin with."""
+    def prepare(self, planned: ResponsePlan, *, is_expected: bool = False) -> list[Told]:
+        """Have the responder read what the next response will begin with, or begin it unseen."""
+        planned = self.mcp.equip(planned)
         room = planning.room(planned, self._offer)
-        ahead = 0 if room.retained is None else room.limit // _AHEAD_SHARE
+        ahead = 0 if is_expected or room.retained is None else room.limit // _AHEAD_SHARE
         try:
             known = self._recall(planned, Reading(), ahead)
         except ClientError:
             return []
-        return [PrepareResponse(planning.request(planned, known.turns, self._session_key))]
+        request = planning.request(planned, known.turns, self._names.session)
+        return self.responses.guess(request) if is_expected else [PrepareResponse(request)]
 
     def cancel(self, response_id: str | None, now: float) -> list[Told]:
         """Stop a response for the client; raise `ClientError` when there is none."""
@@ -247,7 +259,7 @@ class Dialogue:
         told = self.responses.discard_guess()
         for response in self.responses:
             told += self.responses.stop(response, Ending("cancelled", "client_cancelled"), now)
-        return told
+        return told + self.mcp.abandon(now)
 
     # What responses tell
 
@@ -279,7 +291,7 @@ class Dialogue:
         if closed.audio:
             self.has_spoken = True
         if self._is_in_conversation(closed.response_id):
-            self.conversation.put(_finished(closed))
+            self.conversation.put(finished(closed))
             told.append(
                 server.ConversationItemDone(
                     event_id=self._ids.event(),
@@ -330,18 +342,17 @@ class Dialogue:
         )
 
     def _start(self, response: Response, now: float) -> list[Told]:
-        planned = response.plan
+        planned = self.mcp.equip(response.plan)
+        response.equip(planned.targets)
         if planned.tool_choice == "required" and not planned.tools:
-            ending = failure(
-                "invalid_tool_choice",
-                'tool_choice is "required" and there are no tools. Add tools, or choose "auto".',
-            )
-            return response.end(ending, now)
+            why = planned.shortage or 'tool_choice is "required" and there are no tools'
+            message = f'{why}. Add tools, or choose "auto".'
+            return response.end(failure("invalid_tool_choice", message), now)
         try:
             known = self._recall(planned, response.reads)
         except ClientError as overflow:
             return response.end(failure(str(overflow.code), overflow.message), now)
-        request = planning.request(planned, known.turns, self._session_key)
+        request = planning.request(planned, known.turns, self._names.session)
         return self.metering.start(response, request, known, now)
 
     def _recall(self, planned: ResponsePlan, reading: Reading, ahead: int = 0) -> Context:
@@ -368,15 +379,3 @@ class Dialogue:
     def _is_in_conversation(self, response_id: str) -> bool:
         active = self.responses.active
         return active is not None and active.id == response_id
-
-
-def _finished(closed: ItemClosed) -> Entry:
-    """Return the entry of an item that a response has finished."""
-    heard = closed.heard_ms
-    return Entry(
-        str(closed.item.id),
-        closed.item,
-        audio=(closed.audio,) if closed.audio else (),
-        heard=None if heard is None else words_until(closed.clauses, heard),
-        clauses=closed.clauses,
-    )

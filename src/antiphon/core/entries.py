@@ -5,8 +5,9 @@ from msgspec import UNSET, structs
 from antiphon.audio.formats import InputDecoder, OutputEncoder
 from antiphon.audio.pcm import duration_ms
 from antiphon.core.conversation import Entry
+from antiphon.core.happenings import ItemClosed
 from antiphon.core.ids import Ids
-from antiphon.core.output_audio import Clause
+from antiphon.core.output_audio import Clause, words_until
 from antiphon.core.pictures import measure
 from antiphon.protocol import errors
 from antiphon.protocol.codec import decode_audio, encode_audio
@@ -17,6 +18,7 @@ from antiphon.protocol.items import (
     InputAudio,
     InputImage,
     Item,
+    McpApprovalRequestItem,
     MessageItem,
     OutputAudio,
 )
@@ -52,12 +54,15 @@ def entry_of(item: Item, path: str, audio: Audio, ids: Ids, *, sees: bool = Fals
             item_id = ids.item() if item.id is UNSET else item.id
             # Observed: the output's item carries no status (conformance case 60).
             return Entry(item_id, structs.replace(item, id=item_id, status=UNSET))
-        case _:
+        case McpApprovalRequestItem():
             raise errors.not_supported(
                 f"{path}.type",
-                "An MCP item",
-                "Call the MCP server in your application and offer its tools as functions.",
+                "A question of the client's own (mcp_approval_request)",
+                "Questions come from the server; answer them by mcp_approval_response items.",
             )
+        case _:
+            item_id = ids.item() if item.id is UNSET else item.id
+            return Entry(item_id, structs.replace(item, id=item_id))
 
 
 def with_sound(entry: Entry, audio: Audio) -> Item:
@@ -74,6 +79,18 @@ def with_sound(entry: Entry, audio: Audio) -> Item:
             part = structs.replace(part, audio=_encoded(sound, audio.output.format))  # noqa: PLW2901
         parts.append(part)
     return structs.replace(item, content=tuple(parts))
+
+
+def finished(closed: ItemClosed) -> Entry:
+    """Return the entry of an item that a response has finished."""
+    heard = closed.heard_ms
+    return Entry(
+        str(closed.item.id),
+        closed.item,
+        audio=(closed.audio,) if closed.audio else (),
+        heard=None if heard is None else words_until(closed.clauses, heard),
+        clauses=closed.clauses,
+    )
 
 
 def _look(item: MessageItem, path: str, *, sees: bool) -> int:

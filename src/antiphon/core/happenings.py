@@ -10,7 +10,7 @@ from typing import Literal
 from antiphon.core.commands import Command
 from antiphon.core.output_audio import AudioLedger, Clause
 from antiphon.protocol.families import AnyServerEvent
-from antiphon.protocol.items import Item
+from antiphon.protocol.items import Item, McpApprovalRequestItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,29 @@ class ItemClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class McpCallReady:
+    """A response has the whole of a call that the server makes itself."""
+
+    response_id: str
+    item_id: str
+    server_label: str
+    name: str
+    arguments: str
+    """JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """A response asks the client whether a call may be made."""
+
+    response_id: str
+    request: McpApprovalRequestItem
+    item_id: str
+    """What the call's own item is called if it is made."""
+    output_index: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseEnded:
     """A response has told its `response.done`."""
 
@@ -120,6 +143,8 @@ class ResponseEnded:
     ledger: AudioLedger
     tokens: int
     """What it cost in all."""
+    awaits_client: bool = False
+    """Whether it called functions, which the client answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +167,8 @@ Happening = (
     | ItemDropped
     | ItemOpened
     | ItemClosed
+    | McpCallReady
+    | ApprovalAsked
     | ResponseEnded
     | TranslationFailed
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from antiphon.core.limits import Standing
 from antiphon.engines.responder import ResponsePiece
 from antiphon.engines.stt import Token
+from antiphon.protocol.items import McpError, McpToolListing
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,23 @@ class ResponseProduced:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsListed:
+    """The tools of an MCP server."""
+
+    job: int
+    tools: tuple[McpToolListing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """What became of the call of an MCP tool: an output, or an error."""
+
+    job: int
+    output: str | None = None
+    error: McpError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobFailed:
     """An engine failed; the message may be shown to the client."""
 
@@ -134,6 +152,8 @@ EngineResult = (
     | TranscriptDrafted
     | TranscriptSettled
     | ResponseProduced
+    | ToolsListed
+    | ToolAnswered
     | JobFailed
 )
 ShellInput = (

@@ -1,11 +1,13 @@
 """What one response is to be: the session's settings, and what `response.create` asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from msgspec import UNSET
 
+from antiphon.core import mcp
 from antiphon.core.configuration import (
     SessionOffer,
     check_reasoning,
@@ -27,6 +29,8 @@ from antiphon.protocol.session import (
     FunctionChoice,
     FunctionTool,
     MaxOutputTokens,
+    McpChoice,
+    McpTool,
     RealtimeSession,
     Tool,
     ToolChoice,
@@ -38,6 +42,15 @@ _FRAME_TOKENS = 16
 _TOOL_FRAME_TOKENS = 128
 """What tells a model how to call tools."""
 _NO_ARGUMENTS: dict[str, object] = {"type": "object", "properties": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class McpTarget:
+    """The tool of an MCP server that a name of the model's stands for."""
+
+    server_label: str
+    name: str
+    needs_approval: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,16 @@ class ResponsePlan:
     reasoning_effort: llm.Effort | None = None
     in_conversation: bool = True
     metadata: Mapping[str, Any] | None = None
+    servers: tuple[McpTool, ...] = ()
+    """MCP servers whose tools it may use besides, as far as they are known when it starts."""
+    awaited: frozenset[str] = frozenset()
+    """Labels of servers that it brought itself, and whose tools it waits for."""
+    targets: Mapping[str, McpTarget] = field(default_factory=lambda: MappingProxyType({}))
+    """Which of its tools, by the model's name for them, are MCP tools; filled when it starts."""
+    shortage: str = ""
+    """Why the chosen MCP server has no tools for it, if so."""
+    follow_ups: int = 0
+    """How many responses in a row the server has begun by itself, this one included."""
 
 
 def plan(
@@ -68,7 +91,9 @@ def plan(
 ) -> ResponsePlan:
     """Combine session and request; raise `ClientError` for what cannot be honoured."""
     prompted = _prompted(session, asked, offer)
-    tools, choice = _tools(prompted.tools, session, asked, offer)
+    every = _or(asked.tools, prompted.tools)
+    tools, choice = _tools(every, session, asked, offer)
+    own = () if every is session.tools else mcp.servers(every)
     audio_format, voice = session.audio.output.format, voice_name(session.audio.output.voice)
     if asked.audio is not UNSET and asked.audio.output is not UNSET:
         output = asked.audio.output
@@ -94,6 +119,8 @@ def plan(
         reasoning_effort=_effort(session, asked, offer),
         in_conversation=asked.conversation == "auto",
         metadata=_or(asked.metadata, None),
+        servers=mcp.servers(every),
+        awaited=frozenset(each.server_label for each in own if each.server_url is not UNSET),
     )
 
 
@@ -147,14 +174,20 @@ def _effort(
 
 
 def _tools(
-    own: tuple[Tool, ...], session: RealtimeSession, asked: ResponseParameters, offer: SessionOffer
+    every: tuple[Tool, ...],
+    session: RealtimeSession,
+    asked: ResponseParameters,
+    offer: SessionOffer,
 ) -> tuple[tuple[FunctionTool, ...], ToolChoice]:
     if asked.tools is not UNSET:
         check_tools(asked.tools, "response.tools", offer)
     if asked.tool_choice is not UNSET:
-        check_tool_choice(asked.tool_choice, "response.tool_choice")
-    tools = functions(_or(asked.tools, own))
+        check_tool_choice(asked.tool_choice, every, "response.tool_choice")
+    tools = functions(every)
     choice = _or(asked.tool_choice, session.tool_choice)
+    if isinstance(choice, McpChoice) and asked.tools is not UNSET and asked.tool_choice is UNSET:
+        is_there = choice.server_label in {each.server_label for each in mcp.servers(every)}
+        return tools, choice if is_there else "auto"
     if isinstance(choice, FunctionChoice) and choice.name not in {tool.name for tool in tools}:
         if asked.tool_choice is UNSET:
             # The session's choice names a tool that this response does not have.

@@ -1,5 +1,6 @@
 """One response, from `response.created` to its one `response.done`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
@@ -8,10 +9,11 @@ from msgspec import UNSET
 from antiphon.core.context import Context, text_tokens
 from antiphon.core.happenings import ItemClosed, ResponseEnded, Told
 from antiphon.core.ids import Ids
+from antiphon.core.mcp_items import McpApproval, McpCall, begin
 from antiphon.core.memory import Reading
 from antiphon.core.output_audio import AudioLedger, DropReason, OutputAudio
 from antiphon.core.output_items import FunctionCall, SpokenMessage, WrittenMessage
-from antiphon.core.plan import ResponsePlan
+from antiphon.core.plan import McpTarget, ResponsePlan
 from antiphon.core.usage import Made, usage
 from antiphon.engines.llm import NO_TOKENS, TokenUsage
 from antiphon.engines.responder import (
@@ -23,7 +25,7 @@ from antiphon.engines.responder import (
     SpokenText,
     WrittenText,
 )
-from antiphon.protocol.items import Item
+from antiphon.protocol.items import Item, McpError
 from antiphon.protocol.response import (
     FailureError,
     ResponseAudio,
@@ -64,7 +66,8 @@ def failure(code: str, message: str) -> Ending:
     return Ending("failed", error=FailureError(type="server_error", code=code, message=message))
 
 
-_Making = SpokenMessage | WrittenMessage | FunctionCall
+_Call = FunctionCall | McpCall | McpApproval
+_Making = SpokenMessage | WrittenMessage | _Call
 
 
 @dataclass(slots=True)
@@ -74,7 +77,10 @@ class _Progress:
     items: list[_Making] = field(default_factory=list[_Making])
     closed: dict[int, Item] = field(default_factory=dict[int, Item])
     message: SpokenMessage | WrittenMessage | None = None
-    call: FunctionCall | None = None
+    call: _Call | None = None
+    targets: Mapping[str, McpTarget] = field(default_factory=dict[str, McpTarget])
+    held: Ending | None = None
+    """How it will end when the tools that it called have answered."""
     tokens: int = 0
     has_ended: bool = False
     usage: TokenUsage = NO_TOKENS
@@ -123,6 +129,11 @@ class Response:
         return self._progress.has_ended
 
     @property
+    def is_held(self) -> bool:
+        """Whether all is made, and tools have still to answer."""
+        return self._progress.held is not None
+
+    @property
     def has_sound(self) -> bool:
         """Whether any sound was made."""
         message = self._progress.message
@@ -140,6 +151,10 @@ class Response:
             event_id=self._ids.event(), response=self._resource("in_progress", None, None)
         )
 
+    def equip(self, targets: Mapping[str, McpTarget]) -> None:
+        """Note which of its tools are MCP tools, by the model's names for them."""
+        self._progress.targets = targets
+
     def start(self, job: int, context: Context, now: float) -> None:
         """Note that a job makes it from now on, and from what."""
         self.job, self._context, self.heard_at = job, context, now
@@ -147,9 +162,9 @@ class Response:
     def message_of(self, item_id: str) -> SpokenMessage | None:
         """Return the spoken message that is being made under this item id."""
         message = self._progress.message
-        if isinstance(message, SpokenMessage) and message.item_id == item_id:
-            return message
-        return None
+        if not isinstance(message, SpokenMessage) or message.item_id != item_id:
+            return None
+        return None if message.output_index in self._progress.closed else message
 
     def take(self, piece: ResponsePiece, now: float) -> list[Told]:
         """Take the next piece of the answer."""
@@ -171,9 +186,22 @@ class Response:
                 return call.write(delta) if call is not None else []
             case ResponseFinished(reason, usage):
                 self._progress.usage = usage
-                return self.end(self._ending(reason), now)
+                return self._finish(self._ending(reason), now)
             case _:
                 assert_never(piece)
+
+    def settle(
+        self, item_id: str, output: str | None, error: McpError | None, now: float
+    ) -> list[Told]:
+        """Take what an MCP tool has answered; the last answer ends a response that waits."""
+        if self.has_ended:
+            return []
+        told: list[Told] = []
+        for item in self._pending():
+            if item.item_id == item_id:
+                told += self._note(item, item.settle(output, error))
+        held = self._progress.held
+        return told if held is None or self._pending() else told + self.end(held, now)
 
     def exceeds_its_tokens(self) -> bool:
         """Tell whether text and sound have passed `max_output_tokens`."""
@@ -202,7 +230,34 @@ class Response:
                 response=self._resource(ending.status, _details(ending), usage),
             )
         )
-        return [*told, ResponseEnded(self.id, ledger, usage.total_tokens)]
+        awaits_client = any(isinstance(item, FunctionCall) for item in progress.items)
+        return [*told, ResponseEnded(self.id, ledger, usage.total_tokens, awaits_client)]
+
+    def _finish(self, ending: Ending, now: float) -> list[Told]:
+        """End it, or wait for the tools that it called."""
+        is_whole = ending.status == "completed" and isinstance(self._progress.call, McpCall)
+        told = self._close_call(now) if is_whole else []
+        pending = self._pending()
+        if not pending:
+            return told + self.end(ending, now)
+        self._progress.held = ending
+        status: Literal["completed", "incomplete"] = (
+            "completed" if ending.status == "completed" else "incomplete"
+        )
+        for item in self._progress.items:
+            if item not in pending and item.output_index not in self._progress.closed:
+                told += self._close(item, status, now)
+        return told
+
+    def _pending(self) -> list[McpCall]:
+        """Return the calls whose tools have not answered."""
+        return [
+            item
+            for item in self._progress.items
+            if isinstance(item, McpCall)
+            and item.is_called
+            and item.output_index not in self._progress.closed
+        ]
 
     def _ending(self, reason: Literal["stop", "length", "content_filter"]) -> Ending:
         match reason:
@@ -250,7 +305,12 @@ class Response:
         return message.open()
 
     def _open_call(self, name: str) -> list[Told]:
-        call = FunctionCall(self._ids, self.id, len(self._progress.items), name)
+        index, target = len(self._progress.items), self._progress.targets.get(name)
+        call = (
+            FunctionCall(self._ids, self.id, index, name)
+            if target is None
+            else begin(self._ids, self.id, index, target)
+        )
         self._progress.call = call
         self._progress.items.append(call)
         return call.open()
@@ -262,7 +322,9 @@ class Response:
     def _close(
         self, item: _Making, status: Literal["completed", "incomplete"], now: float
     ) -> list[Told]:
-        told = item.close(status, now)
+        return self._note(item, item.close(status, now))
+
+    def _note(self, item: _Making, told: list[Told]) -> list[Told]:
         for each in told:
             if isinstance(each, ItemClosed):
                 self._progress.closed[item.output_index] = each.item

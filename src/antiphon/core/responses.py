@@ -11,6 +11,7 @@ from antiphon.audio.pcm import BYTES_PER_SAMPLE
 from antiphon.core.commands import CancelJob, StartResponse
 from antiphon.core.context import Context
 from antiphon.core.happenings import Told
+from antiphon.core.mcp_calls import Answer
 from antiphon.core.response import Ending, Response, failure
 from antiphon.engines.responder import ResponsePiece, ResponseRequest, SpokenAudio
 from antiphon.protocol import errors
@@ -64,7 +65,7 @@ class Responses:
     @property
     def deadline(self) -> float | None:
         """When the first response has been silent for too long."""
-        started = [each.heard_at for each in self._running.values() if each.job is not None]
+        started = [each.heard_at for each in self._running.values() if _is_made(each)]
         return min(started) + self._patience_s if started else None
 
     def is_heard(self, now: float) -> bool:
@@ -147,6 +148,13 @@ class Responses:
         response = self._made_by(job)
         return None if response is None else response.end(failure(code, message), now)
 
+    def settle(self, answer: Answer, now: float) -> list[Told]:
+        """Hand what an MCP tool has answered to the response that called it."""
+        response = self._running.get(answer.response_id)
+        if response is None:
+            return []
+        return response.settle(answer.item_id, answer.output, answer.error, now)
+
     def stop(self, response: Response, ending: Ending, now: float) -> list[Told]:
         """End a response early."""
         told: list[Told] = [] if response.job is None else [CancelJob(response.job)]
@@ -156,7 +164,7 @@ class Responses:
         """Fail the responses whose responder has been silent for too long."""
         told: list[Told] = []
         for response in self:
-            if response.job is not None and now >= response.heard_at + self._patience_s:
+            if _is_made(response) and now >= response.heard_at + self._patience_s:
                 message = (
                     f"The model sent nothing for {self._patience_s:g} s. "
                     "Send response.create again."
@@ -183,9 +191,15 @@ class Responses:
             message = "The model sent half a sample of sound. Send response.create again."
             return self.stop(response, failure("engine_invalid_answer", message), now)
         told = response.take(piece, now)
-        if response.exceeds_its_tokens() and not response.has_ended:
+        is_whole = response.has_ended or response.is_held
+        if response.exceeds_its_tokens() and not is_whole:
             told += self.stop(response, Ending("incomplete", "max_output_tokens"), now)
         return told
 
     def _made_by(self, job: int) -> Response | None:
         return next((each for each in self._running.values() if each.job == job), None)
+
+
+def _is_made(response: Response) -> bool:
+    """Tell whether the next piece of a response is the responder's to send."""
+    return response.job is not None and not response.is_held

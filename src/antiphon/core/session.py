@@ -17,43 +17,34 @@ from antiphon.core.configuration import (
     initial_session,
     update,
 )
-from antiphon.core.dialogue import Dialogue, Followed
-from antiphon.core.entries import entry_of, with_sound
+from antiphon.core.conversation import Entry
+from antiphon.core.dialogue_session import DialogueSession
+from antiphon.core.entries import entry_of
 from antiphon.core.happenings import Told
 from antiphon.core.ids import Ids
 from antiphon.core.listening import Listening
-from antiphon.core.plan import ResponsePlan, plan
-from antiphon.core.routing import RoutedSession
+from antiphon.core.plan import ResponsePlan
 from antiphon.core.transcription import Transcriptions
 from antiphon.engines.stt import FinalTranscript
 from antiphon.protocol import client_events as client
 from antiphon.protocol import errors
 from antiphon.protocol import server_events as server
 from antiphon.protocol.codec import decode_audio
-from antiphon.protocol.items import FunctionCallOutputItem
+from antiphon.protocol.items import FunctionCallOutputItem, McpApprovalResponseItem
 from antiphon.protocol.response import ResponseParameters
 from antiphon.protocol.session import RealtimeSession
 
 
-class Session(RoutedSession):
+class Session(DialogueSession):
     """One realtime connection's state."""
 
-    __slots__ = (
-        "_dialogue",
-        "_listening",
-        "_offer",
-        "_session",
-        "_turn_waits",
-    )
+    __slots__ = ("_listening", "_turn_waits")
 
     def __init__(self, offer: SessionOffer, ids: Ids, now: float) -> None:
         """Open a session at ``now``, in seconds of Unix time."""
         session_id = ids.session()
         jobs = count(1)
-        super().__init__(ids, now)
-        self._offer = offer
-        self._session = initial_session(offer, session_id, now)
-        self._dialogue = Dialogue(offer, ids, jobs, session_id)
+        super().__init__(offer, ids, jobs, initial_session(offer, session_id, now), now)
         self._listening = Listening(
             self._session.audio.input,
             Transcriptions(offer, ids, jobs),
@@ -93,6 +84,7 @@ class Session(RoutedSession):
             float(self._session.expires_at),
             self._dialogue.responses.deadline,
             self._listening.transcriptions.deadline,
+            self._dialogue.mcp.deadline,
         )
         return min(moment for moment in deadlines if moment is not None)
 
@@ -112,6 +104,8 @@ class Session(RoutedSession):
             *(self._listening.expire() if idle is not None and self._now >= idle else ()),
             *self._listening.transcriptions.expire(self._now),
             *self._dialogue.responses.expire(self._now),
+            *self._dialogue.mcp.expire(self._now),
+            *self._dialogue.start_ready(self._now),
         ]
 
     def _drop_work(self) -> Iterable[Told]:
@@ -124,9 +118,20 @@ class Session(RoutedSession):
             return []
         if self._turn_waits and not self._listening.is_speech:
             return self._respond_to_turn()
+        if not self._listening.is_speech and (told := self._follow_up()):
+            return told
         if self._draining and responses.is_idle:
             return self._shut_down()
         return []
+
+    def _follow_up(self) -> list[Told]:
+        """Begin the response that tells what MCP tools have answered, first unseen."""
+        follow_ups = self._dialogue.mcp.follow_ups
+        due = follow_ups.due(self._now)
+        if due is not None:
+            return self._respond(due)
+        unseen = follow_ups.unseen()
+        return [] if unseen is None else self._dialogue.prepare(unseen, is_expected=True)
 
     # Configuration
 
@@ -134,11 +139,19 @@ class Session(RoutedSession):
         around = Circumstances(
             has_spoken=self._has_spoken(), is_buffering=self._listening.is_buffering
         )
-        before = self._session
-        self._session = update(before, event.session, self._offer, around)
+        before, mcp = self._session, self._dialogue.mcp
+        updated = update(before, event.session, self._offer, around)
+        tools = updated.tools
+        is_same = event.session.tools is UNSET and tools == before.tools
+        if not is_same:
+            tools = mcp.check(tools, "session.tools")
+            updated = structs.replace(updated, tools=mcp.shown(tools))
+        self._session = updated
         self._listening.transcriptions.gives_logprobs = bool(self._session.include)
         told = self._listening.configure(self._session.audio.input)
         told.append(server.SessionUpdated(event_id=self._ids.event(), session=self._session))
+        if not is_same:
+            told += mcp.define(tools, self._now)
         if (before.instructions, before.tools) != (self._session.instructions, self._session.tools):
             told += self._prepare()
         return told
@@ -156,10 +169,6 @@ class Session(RoutedSession):
     def _clear(self, _: client.InputAudioBufferClear) -> Iterable[Told]:
         return [*self._dialogue.responses.discard_guess(), *self._listening.clear()]
 
-    def _clear_output(self, _: client.OutputAudioBufferClear) -> Iterable[Told]:
-        # Spec: for calls, where the server plays; here the client plays, so nothing is pending.
-        return []
-
     def _predict(self, predicted: inputs.TurnEndPredicted) -> Iterable[Told]:
         return self._listening.predict(predicted.job, predicted.probability) or []
 
@@ -174,19 +183,15 @@ class Session(RoutedSession):
         item = event.item
         if isinstance(item, FunctionCallOutputItem):
             self._dialogue.conversation.require_call(item.call_id)
+        if isinstance(item, McpApprovalResponseItem):
+            self._dialogue.mcp.check_approval(item)
         entry = entry_of(item, "item", self._session.audio, self._ids, sees=self._offer.sees)
         if entry.id == self._listening.item_id:
             raise errors.item_already_exists(entry.id)
-        return self._dialogue.add_item(entry, event.previous_item_id)
-
-    def _retrieve_item(self, event: client.ConversationItemRetrieve) -> Iterable[Told]:
-        entry = self._dialogue.conversation.require(event.item_id, "retrieve")
-        item = with_sound(entry, self._session.audio)
-        return [server.ConversationItemRetrieved(event_id=self._ids.event(), item=item)]
-
-    def _delete_item(self, event: client.ConversationItemDelete) -> Iterable[Told]:
-        self._dialogue.conversation.require(event.item_id, "delete")
-        return self._dialogue.drop_item(event.item_id, self._now)
+        told = self._dialogue.add_item(entry, event.previous_item_id)
+        if isinstance(item, McpApprovalResponseItem):
+            told += self._dialogue.mcp.approve(item, self._now)
+        return told
 
     def _truncate_item(self, event: client.ConversationItemTruncate) -> Iterable[Told]:
         told = self._dialogue.truncate(event)
@@ -200,23 +205,17 @@ class Session(RoutedSession):
 
     def _create_response(self, event: client.ResponseCreate) -> Iterable[Told]:
         asked = event.response or ResponseParameters()
+        mcp = self._dialogue.mcp
+        if asked == ResponseParameters() and mcp.follow_ups.claim(self._dialogue.responses.active):
+            return []
+        if asked.tools is not UNSET:
+            asked = structs.replace(asked, tools=mcp.check(asked.tools, "response.tools"))
         planned = self._plan(asked)
         own = asked.input
         read = None if own is UNSET else self._dialogue.own_input(own, self._session.audio)
-        told = self._dialogue.respond(planned, read, self._now)
-        if planned.in_conversation and read is None:
-            self._turn_waits = False
-        return told
-
-    def _cancel_response(self, event: client.ResponseCancel) -> Iterable[Told]:
-        return self._dialogue.cancel(event.response_id, self._now)
-
-    def _produce(self, produced: inputs.ResponseProduced) -> Iterable[Told]:
-        told = self._dialogue.responses.produce(produced.job, produced.piece, self._now)
-        return told + self._dialogue.metering.keep_within(self._now)
-
-    def _heed_quota(self, changed: inputs.QuotaChanged) -> Iterable[Told]:
-        return self._dialogue.metering.learn(changed, self._now)
+        self._dialogue.responses.check_room(in_conversation=planned.in_conversation)
+        brought = [each for each in planned.servers if each.server_label in planned.awaited]
+        return [*mcp.define(brought, self._now), *self._respond(planned, read)]
 
     # Transcription
 
@@ -231,6 +230,9 @@ class Session(RoutedSession):
         return self._listening.settle(settled.job, heard)
 
     def _fail(self, failed: inputs.JobFailed) -> Iterable[Told]:
+        told = self._dialogue.mcp.fail(failed.job, failed.message, self._now)
+        if told is not None:
+            return [*told, *self._dialogue.start_ready(self._now)]
         told = self._listening.predict(failed.job, None)
         if told is None:
             told = self._listening.transcriptions.fail(failed.job, failed.code, failed.message)
@@ -267,7 +269,15 @@ class Session(RoutedSession):
         self._turn_waits = self._dialogue.responses.active is not None
         if self._turn_waits:
             return []
-        return self._dialogue.respond(self._plan(ResponseParameters()), None, self._now)
+        return self._respond(self._plan(ResponseParameters()))
+
+    def _respond(self, planned: ResponsePlan, read: list[Entry] | None = None) -> list[Told]:
+        told = self._dialogue.respond(planned, read, self._now)
+        if planned.in_conversation and read is None:
+            # It tells of everything that waited to be told of.
+            self._turn_waits = False
+            self._dialogue.mcp.follow_ups.forget()
+        return told
 
     def _on_guessed(self, guessed: happenings.Guessed) -> Iterable[Told]:
         vad = self._session.audio.input.turn_detection
@@ -275,9 +285,6 @@ class Session(RoutedSession):
         planned = self._plan(ResponseParameters())
         certainty = guessed.certainty if answers else "stable"
         return self._dialogue.guess(planned, guessed.text, certainty)
-
-    def _on_found(self, happening: Followed) -> Iterable[Told]:
-        return self._dialogue.follow(happening, self._now)
 
     def _on_speech_arrived(self, arrived: happenings.SpeechArrived) -> Iterable[Told]:
         return self._listening.hear(arrived.item_id, arrived.audio, self._now)
@@ -293,6 +300,7 @@ class Session(RoutedSession):
             self._await_speech(ended.ledger.unplayed_s)
         if was_active and ended.ledger.status == "failed":
             self._listening.await_nothing()
+        told += self._expand(self._dialogue.mcp.end_response(ended, self._now))
         is_over = self._closing or self._turn_waits
         return told if is_over else told + self._expand(self._prepare())
 
@@ -307,20 +315,8 @@ class Session(RoutedSession):
     def _idle_deadline(self) -> float | None:
         return None if self._dialogue.responses.active else self._listening.deadline
 
-    def _prepare(self) -> list[Told]:
-        if self._dialogue.responses.active is not None or self._dialogue.responses.is_guessing:
-            return []
-        planned = self._plan(ResponseParameters())
-        return self._dialogue.prepare(planned)
-
-    def _plan(self, asked: ResponseParameters) -> ResponsePlan:
-        return plan(self._session, asked, self._offer, has_spoken=self._has_spoken())
-
-    def _has_spoken(self) -> bool:
-        return self._dialogue.has_spoken or self._dialogue.responses.have_sound
-
     _ROUTES: ClassVar[dict[type, Any]] = {
-        **RoutedSession.SHARED_ROUTES,
+        **DialogueSession.DIALOGUE_ROUTES,
         inputs.Connected: _connect,
         inputs.DeadlineReached: _pass_time,
         inputs.SpeechScored: _score,
@@ -328,33 +324,23 @@ class Session(RoutedSession):
         inputs.TranscriptGrew: _grow,
         inputs.TranscriptDrafted: _draft,
         inputs.TranscriptSettled: _settle,
-        inputs.ResponseProduced: _produce,
-        inputs.QuotaChanged: _heed_quota,
         inputs.JobFailed: _fail,
         client.SessionUpdate: _update,
         client.InputAudioBufferAppend: _append,
         client.InputAudioBufferCommit: _commit,
         client.InputAudioBufferClear: _clear,
-        client.OutputAudioBufferClear: _clear_output,
         client.ConversationItemCreate: _create_item,
-        client.ConversationItemRetrieve: _retrieve_item,
-        client.ConversationItemDelete: _delete_item,
         client.ConversationItemTruncate: _truncate_item,
         client.ResponseCreate: _create_response,
-        client.ResponseCancel: _cancel_response,
     }
 
     _CONSEQUENCES: ClassVar[dict[type, Any]] = {
+        **DialogueSession.DIALOGUE_CONSEQUENCES,
         happenings.TurnBegan: _on_turn_began,
         happenings.TurnResumed: _on_turn_resumed,
         happenings.TurnCommitted: _on_turn_committed,
         happenings.Guessed: _on_guessed,
-        happenings.Heard: _on_found,
-        happenings.HearingFailed: _on_found,
-        happenings.Transcribed: _on_found,
         happenings.SpeechArrived: _on_speech_arrived,
         happenings.ItemDropped: _on_item_dropped,
-        happenings.ItemOpened: _on_found,
-        happenings.ItemClosed: _on_found,
         happenings.ResponseEnded: _on_response_ended,
     }

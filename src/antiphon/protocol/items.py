@@ -131,6 +131,8 @@ class McpListToolsItem(Tagged, frozen=True, kw_only=True, tag="mcp_list_tools"):
     object: Literal["realtime.item"] = "realtime.item"
     server_label: str
     tools: tuple[McpToolListing, ...]
+    error: str | UnsetType = UNSET
+    """Why there are none; only after a failure. The Responses API has the same field."""
 
 
 class McpProtocolError(Tagged, frozen=True, kw_only=True, tag="protocol_error"):

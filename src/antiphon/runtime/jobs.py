@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.core.commands import (
+    CallTool,
     CancelJob,
     CloseConnection,
     Command,
     EndTranscription,
     FeedTranscription,
+    ListTools,
     OpenTranscription,
     ParkSession,
     PredictTurnEnd,
@@ -49,6 +51,7 @@ from antiphon.engines.stt import (
 )
 from antiphon.protocol.errors import EngineError
 from antiphon.runtime.inbox import Inbox
+from antiphon.runtime.mcp_sessions import McpSessions
 from antiphon.runtime.pipelines import Pipeline
 
 _logger = logging.getLogger(__name__)
@@ -71,6 +74,7 @@ class Jobs:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._audio: dict[int, _Audio] = {}
         self._preparing: asyncio.Task[None] | None = None
+        self._mcp = McpSessions(pipeline.reach, tasks)
 
     def perform(self, command: Command) -> None:
         """Carry out one command; never waits."""
@@ -81,11 +85,10 @@ class Jobs:
                 self._hand(command)
             case OpenTranscription():
                 self._open_transcription(command)
-            case StartResponse():
-                self._start_response(command)
-            case PrepareResponse(request):
-                self._stop_preparing()
-                self._preparing = self._tasks.create_task(self._prepare(request))
+            case StartResponse() | PrepareResponse():
+                self._answer(command)
+            case ListTools() | CallTool():
+                self._start(command.job, self._mcp.ask(command))
             case CancelJob(job):
                 self._cancel(job)
             case CloseConnection() | ParkSession() | RecordAudio() | TakeQuota() | SettleQuota():
@@ -98,6 +101,7 @@ class Jobs:
         self._stop_preparing()
         for task in self._running.values():
             task.cancel()
+        self._mcp.close()
 
     def _listen(self, command: ScoreSpeech | PredictTurnEnd) -> None:
         match command:
@@ -143,8 +147,11 @@ class Jobs:
         work = self._transcribe(command.job, transcriber, command.options, queue)
         self._start(command.job, work)
 
-    def _start_response(self, command: StartResponse) -> None:
+    def _answer(self, command: StartResponse | PrepareResponse) -> None:
         self._stop_preparing()
+        if isinstance(command, PrepareResponse):
+            self._preparing = self._tasks.create_task(self._prepare(command.request))
+            return
         if command.is_idle_work and self._pipeline.answering.is_busy_beside(self):
             self._inbox.put_at_once(JobFailed(command.job, "engine_overloaded", _BUSY))
             return

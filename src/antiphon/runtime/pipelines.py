@@ -5,6 +5,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from antiphon.core.reach import Reach
 from antiphon.engines.responder import Responder
 from antiphon.engines.stt import Transcriber
 from antiphon.engines.turn import TurnPredictor
@@ -48,3 +49,5 @@ class Pipeline:
     answering: Answering = field(default_factory=Answering)
     turn_predictor: TurnPredictor | None = None
     """What hears whether a turn is over; None: nothing does."""
+    reach: Reach = field(default_factory=Reach)
+    """Which MCP servers may be called."""

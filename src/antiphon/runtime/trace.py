@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 from antiphon.core import inputs
 from antiphon.core.ids import Ids
 from antiphon.core.kinds import OFFERS, AnySession, Offer, interpret, open_session
+from antiphon.core.mcp_server import Secret
 from antiphon.core.resumption import ResumptionTerms
 from antiphon.core.routing import Input, Output
 from antiphon.engines import responder
 from antiphon.engines.llm import Picture
+from antiphon.protocol.session import McpTool
 from antiphon.protocol.shapes import is_array, is_object
 from antiphon.protocol.wire import Wire
 
@@ -39,6 +41,7 @@ _KIND = "kind"
 """Which input, output or part of one an object is; `type` is the wire's."""
 
 _CLIENT_EVENT = "client_event"
+_SECRET = "<secret>"  # noqa: S105 - what stands for one
 _TOLERANCE = 1e-4
 """By how much numbers may differ, which are computed on another processor."""
 _TURNS_SHOWN = 4
@@ -78,6 +81,7 @@ class Trace:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._has_failed = False
+        self._secrets: dict[str, int] = {}
 
     @classmethod
     def begin(cls, folder: Path, session_id: str, opening: Opening) -> "Trace":
@@ -99,12 +103,28 @@ class Trace:
 
     def record(self, now: float, received: Input, outputs: list[Output]) -> None:
         """Add an input and what followed from it."""
-        self._write({"at": now, "in": _from_input(received), "out": [plain(o) for o in outputs]})
+        told = [plain(o) for o in outputs]
+        self._write({"at": now, "in": self._without_secrets(_from_input(received)), "out": told})
 
     def close(self) -> None:
         """End the recording."""
         with self._forgiving():
             self._file.close()
+
+    def _without_secrets(self, line: Json) -> Json:
+        """Put numbers in place of credentials: equal ones stay equal, and nothing else is kept."""
+        event = line.get("event")
+        for tool in _mcp_tools(event) if is_object(event) else ():
+            if "authorization" in tool:
+                tool["authorization"] = self._numbered(tool["authorization"])
+            if "headers" in tool:
+                given: Json = tool["headers"]
+                tool["headers"] = {name: self._numbered(each) for name, each in given.items()}
+        return line
+
+    def _numbered(self, secret: str) -> str:
+        number = self._secrets.setdefault(secret, len(self._secrets) + 1)
+        return f"<secret {number}>"
 
     def _write(self, line: Json) -> None:
         if not self._has_failed:
@@ -148,8 +168,8 @@ def replay(path: Path) -> Iterator[Difference]:
 
 def plain(value: object) -> Any:
     """Turn an input, output or part of one into what JSON can hold."""
-    if isinstance(value, Wire):
-        return msgspec.to_builtins(value)
+    if isinstance(value, Wire | Secret):
+        return _told(value)
     if isinstance(value, responder.ResponseRequest):
         return _asked(value)
     if is_dataclass(value) and not isinstance(value, type):
@@ -164,6 +184,15 @@ def plain(value: object) -> Any:
     if hasattr(value, "items"):
         return {key: plain(each) for key, each in cast("Json", value).items()}
     return value
+
+
+def _told(value: Wire | Secret) -> Any:
+    if isinstance(value, Secret):
+        return _SECRET
+    told = msgspec.to_builtins(value)
+    if isinstance(value, McpTool):
+        told |= {name: _SECRET for name in ("authorization", "headers") if name in told}
+    return told
 
 
 def _asked(request: responder.ResponseRequest) -> Json:
@@ -196,6 +225,15 @@ def _brief(turn: responder.Turn) -> Json:
             value = [len(picture.url) for picture in cast("tuple[Picture, ...]", value)]
         told[each.name] = value
     return told
+
+
+def _mcp_tools(event: Json) -> Iterator[Json]:
+    """Yield the MCP tools that a client event defines, wherever they stand in it."""
+    for place in ("session", "response"):
+        held = event.get(place)
+        for tool in held.get("tools", ()) if is_object(held) else ():
+            if is_object(tool) and tool.get("type") == "mcp":
+                yield tool
 
 
 def _measures(samples: NDArray[np.float32]) -> Json:

@@ -263,3 +263,16 @@ def test_another_engine_drops_the_settings_of_the_weaker_source() -> None:
 def test_a_well_known_name_can_be_set_by_the_environment_alone() -> None:
     environment = {"ANTIPHON_DEPLOYMENTS__GPT_REALTIME_2_1__LLM": "scripted"}
     assert list(config.load(environment=environment).settings.deployments) == ["gpt-realtime-2.1"]
+
+
+def test_servers_that_may_be_called_are_listed() -> None:
+    loaded = config.load(written('[mcp]\nallow = ["*", "http://10.0.0.5:9000"]\n'), environment={})
+    assert loaded.settings.mcp.allow == ("*", "http://10.0.0.5:9000")
+    named = {"ANTIPHON_MCP__ALLOW": "*.example.com, http://a:1"}
+    assert config.load(environment=named).settings.mcp.allow == ("*.example.com", "http://a:1")
+    assert config.load(environment={"ANTIPHON_MCP__ALLOW": ""}).settings.mcp.allow == ()
+
+
+@pytest.mark.parametrize("entry", ["https://a.example/mcp", "a/b", "*.*", "", "u@a", "ftp://a"])
+def test_what_is_no_server_is_refused(entry: str) -> None:
+    assert "antiphon.toml:2" in problems(f'[mcp]\nallow = ["{entry}"]\n')[0]

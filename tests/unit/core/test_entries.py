@@ -15,7 +15,7 @@ from antiphon.protocol.items import (
     InputImage,
     InputText,
     Item,
-    McpApprovalResponseItem,
+    McpApprovalRequestItem,
     MessageItem,
     OutputAudio,
     OutputText,
@@ -120,7 +120,10 @@ def test_a_transcript_alone_is_all_that_is_known() -> None:
         (message("user", InputAudio(audio="AA==")), "item.content[0].audio"),
         (message("assistant", OutputAudio(audio="AA==")), "item.content[0].audio"),
         (message("user", InputImage(image_url="data:image/png;base64,")), "item.content[0].type"),
-        (McpApprovalResponseItem(approval_request_id="r", approve=True), "item.type"),
+        (
+            McpApprovalRequestItem(id="q", server_label="s", name="f", arguments="{}"),
+            "item.type",
+        ),
     ],
 )
 def test_what_cannot_be_kept_is_refused_by_its_place(item: Item, param: str) -> None:

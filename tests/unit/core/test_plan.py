@@ -103,8 +103,10 @@ def test_the_voice_stays_once_there_was_speech() -> None:
         (ResponseParameters(prompt=Prompt(id="p")), "response.prompt"),
         (ResponseParameters(reasoning=Reasoning(effort="low")), "response.reasoning"),
         (voiced("nobody"), "response.audio.output.voice"),
-        (ResponseParameters(tools=(McpTool(server_label="s"),)), "response.tools[0].type"),
-        (ResponseParameters(tool_choice=McpChoice(server_label="s")), "response.tool_choice"),
+        (
+            ResponseParameters(tool_choice=McpChoice(server_label="s")),
+            "response.tool_choice.server_label",
+        ),
         (
             ResponseParameters(tools=(WEATHER,), tool_choice=FunctionChoice(name="x")),
             "response.tool_choice.name",
@@ -157,6 +159,21 @@ def test_a_choice_of_mcp_kept_from_elsewhere_leaves_the_model_free() -> None:
     chosen = session(tool_choice=McpChoice(server_label="s"))
     planned = plan(chosen, ResponseParameters(), OFFER, has_spoken=False)
     assert request(planned, (), "").tool_choice == "auto"
+
+
+def test_a_response_knows_the_servers_it_may_use_and_those_it_waits_for() -> None:
+    docs = McpTool(server_label="docs", server_url="https://docs.example.com")
+    other = McpTool(server_label="other", server_url="https://other.example.com")
+    of_session = session(tools=(WEATHER, docs), tool_choice=McpChoice(server_label="docs"))
+    usual = plan(of_session, ResponseParameters(), OFFER, has_spoken=False)
+    assert (usual.tools, usual.servers, usual.awaited) == ((WEATHER,), (docs,), frozenset())
+    assert usual.tool_choice == McpChoice(server_label="docs")
+    own = ResponseParameters(tools=(other, McpTool(server_label="docs")))
+    special = plan(of_session, own, OFFER, has_spoken=False)
+    assert (special.servers, special.awaited) == (own.tools, {"other"})
+    assert special.tool_choice == McpChoice(server_label="docs")
+    without = ResponseParameters(tools=(other,))
+    assert plan(of_session, without, OFFER, has_spoken=False).tool_choice == "auto"
 
 
 def test_instructions_tools_and_the_answer_take_room() -> None:

@@ -20,9 +20,12 @@ from antiphon.core.inputs import (
     JobFailed,
     ResponseProduced,
     SpeechScored,
+    ToolAnswered,
+    ToolsListed,
     TranscriptGrew,
     TranscriptSettled,
 )
+from antiphon.core.prompts import PromptVersion, StoredPrompt
 from antiphon.core.routing import Input
 from antiphon.core.session import Session
 from antiphon.engines.llm import TokenUsage
@@ -35,6 +38,8 @@ from antiphon.engines.responder import (
     WrittenText,
 )
 from antiphon.protocol import codec
+from antiphon.protocol.items import McpHttpError, McpToolListing
+from antiphon.protocol.session import McpTool
 from antiphon.runtime.trace import Difference, Opening, Trace, plain, replay
 
 SEED = b"seed"
@@ -191,6 +196,40 @@ def test_samples_for_engines_are_measured_not_kept() -> None:
     }
     nothing = plain(np.zeros(0, np.float32))
     assert nothing == {"shape": [0], "loudness": 0.0}
+
+
+def test_credentials_are_replaced_by_numbers(tmp_path: Path) -> None:
+    def define(authorization: str, **headers: str) -> Input:
+        tool = {
+            "type": "mcp",
+            "server_label": "docs",
+            "server_url": "https://docs.example.com/mcp",
+            "authorization": authorization,
+            "headers": headers,
+        }
+        event = {"type": "response.create", "response": {"tools": [tool]}}
+        update = {"type": "session.update", "session": {"type": "realtime", "tools": [tool]}}
+        return codec.decode(msgspec.json.encode(update if headers else event))
+
+    inputs: list[Input] = [
+        Connected(),
+        define("s3cret-one", Key="s3cret-two"),
+        define("s3cret-one", Key="s3cret-two"),
+        ToolsListed(1, (McpToolListing(name="f", input_schema={"type": "object"}),)),
+        define("s3cret-three"),
+        ToolAnswered(9, error=McpHttpError(code=502, message="Bad.")),
+        ToolAnswered(9, output="fine"),
+    ]
+    path = record(tmp_path, inputs)
+    text = path.read_text()
+    assert "s3cret" not in text
+    assert text.count("<secret 1>") == 2
+    assert list(replay(path)) == []
+
+
+def test_credentials_of_the_operator_are_not_kept_either() -> None:
+    tool = McpTool(server_label="d", server_url="https://d.example", authorization="s3cret")
+    assert "s3cret" not in str(plain(StoredPrompt({"1": PromptVersion("Hi", tools=(tool,))})))
 
 
 def test_a_talk_in_many_steps_replays(tmp_path: Path) -> None:
