@@ -94,6 +94,59 @@ def clicks(
     return sound
 
 
+def cough(rate_hz: int = SAMPLE_RATE_HZ, *, level: float = 0.5, seed: int = 0) -> Samples:
+    """Return a cough of a quarter to half a second; each seed gives another.
+
+    It bursts, rushes through an open throat, and closes with a short voice of falling pitch: the
+    three phases that recordings of coughs show.
+    """
+    chance = np.random.default_rng(seed)
+    burst = _rush(chance, chance.uniform(0.03, 0.06), (400, 3500), rate_hz)
+    rush = 0.5 * _rush(chance, chance.uniform(0.12, 0.22), (500, 2500), rate_hz)
+    closing = 0.15 * _rush(chance, chance.uniform(0.06, 0.14), (400, 2000), rate_hz)
+    time_s = np.arange(len(closing)) / rate_hz
+    pitch_hz = chance.uniform(110, 240)
+    phase = 2 * np.pi * pitch_hz * (time_s - 0.8 * time_s**2)
+    voice = sum(np.sin(each * phase) / each**1.2 for each in range(1, 14))
+    fading = np.exp(-np.linspace(0, 3, len(closing)))
+    closing += chance.uniform(0.05, 0.3) * voice * fading
+    sound = np.concatenate([burst, rush, closing])
+    scaled: Samples = (sound * (level / np.abs(sound).max())).astype(np.float32)
+    return scaled
+
+
+def _rush(
+    chance: np.random.Generator, seconds: float, band_hz: tuple[int, int], rate_hz: int
+) -> NDArray[np.float64]:
+    """Return a fading noise of a band; its peak is 1 at the most."""
+    samples = int(seconds * rate_hz)
+    octaves = np.log2(np.maximum(1, np.fft.rfftfreq(samples, 1 / rate_hz)))
+    low, high = np.log2(band_hz)
+    shape = np.exp(-0.5 * ((octaves - (low + high) / 2) / (0.5 * (high - low))) ** 2)
+    sound = np.fft.irfft(np.fft.rfft(chance.standard_normal(samples)) * shape, samples)
+    rush: NDArray[np.float64] = sound / np.abs(sound).max() * np.exp(-np.linspace(0, 3, samples))
+    return rush
+
+
+def typing(ms: int, rate_hz: int = SAMPLE_RATE_HZ, *, level: float = 0.2, seed: int = 0) -> Samples:
+    """Return the noise of a keyboard near the microphone: keys that strike and spring back."""
+    chance = np.random.default_rng(seed)
+    sound = np.zeros(ms * rate_hz // 1000 + rate_hz // 4)
+    begin = 0
+    while begin < ms * rate_hz // 1000:
+        loud = level * chance.uniform(0.3, 1)
+        strike = chance.standard_normal(rate_hz * 12 // 1000)
+        strike *= loud * np.exp(-np.linspace(0, 6, len(strike)))
+        time_s = np.arange(rate_hz // 20) / rate_hz
+        thud = np.sin(2 * np.pi * chance.uniform(90, 250) * time_s) * np.exp(-100 * time_s)
+        sound[begin : begin + len(strike)] += strike
+        sound[begin : begin + len(thud)] += 0.3 * loud * thud
+        release = begin + int(chance.uniform(0.06, 0.1) * rate_hz)
+        sound[release : release + len(strike)] += 0.4 * strike
+        begin += int(chance.uniform(0.08, 0.3) * rate_hz)
+    return sound[: ms * rate_hz // 1000].astype(np.float32)
+
+
 def appends(samples: Samples, *, ms: int = APPEND_MS) -> Iterator[str]:
     """Yield 24 kHz samples as the ``audio`` of `input_audio_buffer.append` events."""
     pcm = to_pcm16(samples)
