@@ -27,6 +27,7 @@ from antiphon.config.schema import (
     McpSettings,
     PromptVersionSettings,
     ServerSettings,
+    UsageSettings,
     VoiceSettings,
 )
 
@@ -100,6 +101,10 @@ A voice of your own, which clients ask for as `{"id": "ID"}`. Set `mix`, `style`
 `endpoint_voice`. See [Voices](../how-to/voices.md).
 """
 
+USAGE_TEXT = """\
+The ledger that [`antiphon usage`](../how-to/usage.md) prints.
+"""
+
 COMMANDS_HEAD = """\
 # Command line
 
@@ -125,6 +130,7 @@ def settings_page() -> str:
         parts += [f"## `{title}`\n", _table(struct)]
     parts += ["## `[limits]`\n", LIMITS_TEXT, _table(LimitsSettings, "keys")]
     parts += ["## `[mcp]`\n", MCP_TEXT, _table(McpSettings)]
+    parts += ["## `[usage]`\n", USAGE_TEXT, _table(UsageSettings)]
     parts += ["## `[deployments.NAME]`\n", DEPLOYMENTS_TEXT, _table(DeploymentSettings, "limits")]
     parts += ["## `[prompts.ID.VERSION]`\n", PROMPTS_TEXT, _table(PromptVersionSettings)]
     parts += ["## `[voices.ID]`\n", VOICES_TEXT, _table(VoiceSettings)]

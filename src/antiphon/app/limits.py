@@ -1,9 +1,10 @@
-"""Settings become quotas: what each key and each deployment may use, and where that is counted."""
+"""Settings become quotas and a ledger: what may be used, and where it is counted and written."""
 
 import time
 
-from antiphon.config import Loaded, QuotaSettings
+from antiphon.config import Loaded, QuotaSettings, usage_file
 from antiphon.runtime.counters import Counters, open_storage
+from antiphon.runtime.ledger import UsageLedger
 from antiphon.runtime.quotas import Limits, Policy
 from antiphon.web.admission import Admission
 
@@ -17,7 +18,10 @@ def admission(loaded: Loaded) -> Admission:
         keys={name: _limits(_over(each, limits)) for name, each in limits.keys.items()},
         deployments={name: _limits(each.limits) for name, each in settings.deployments.items()},
     )
-    return Admission.of(policy, Counters(open_storage(limits.storage), time.time))
+    counters = Counters(open_storage(limits.storage), time.time)
+    usage = settings.usage
+    ledger = UsageLedger(usage_file(usage), usage.keep_days) if usage.ledger else None
+    return Admission.of(policy, counters, ledger)
 
 
 def _over(own: QuotaSettings, general: QuotaSettings) -> QuotaSettings:

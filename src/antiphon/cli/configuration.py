@@ -67,7 +67,7 @@ def show_settings(config_file: ConfigFile = None, as_json: AsJson = False) -> No
 
 
 def _rows(loaded: Loaded) -> Iterator[Row]:
-    for section in ("server", "auth", "mcp"):
+    for section in ("server", "auth", "mcp", "usage"):
         settings = getattr(loaded.settings, section)
         for key in settings.__struct_fields__:
             path = (section, key)

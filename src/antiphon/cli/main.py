@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from antiphon import __version__
-from antiphon.cli import cert, configuration, keys, models, serve, talk
+from antiphon.cli import cert, configuration, keys, models, serve, talk, usage
 from antiphon.cli.output import COULD_NOT_RUN, fail, show
 from antiphon.protocol.errors import AntiphonError
 
@@ -26,6 +26,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(configuration.app, name="config")
 app.command("cert")(cert.cert)
+app.command("usage")(usage.usage)
 
 
 def _print_version(asked: bool) -> None:

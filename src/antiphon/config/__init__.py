@@ -27,6 +27,7 @@ from antiphon.config.schema import (
     QuotaSettings,
     ServerSettings,
     Settings,
+    UsageSettings,
 )
 from antiphon.config.sources import (
     KeyPath,
@@ -57,12 +58,14 @@ __all__ = [
     "Settings",
     "SettingsError",
     "TranslationPlan",
+    "UsageSettings",
     "engines",
     "find_file",
     "load",
     "plan",
     "plan_translations",
     "transcription_names",
+    "usage_file",
 ]
 
 
@@ -78,6 +81,12 @@ class Loaded:
     """SHA-256 of every accepted key, in hexadecimal digits; those of the key store included."""
     key_names: Mapping[str, str]
     """The names of keys that have one, by their SHA-256."""
+
+
+def usage_file(usage: UsageSettings) -> Path:
+    """Return where the usage ledger is."""
+    users = platformdirs.user_data_path("antiphon")
+    return (Path(usage.directory) if usage.directory else users) / "usage.sqlite3"
 
 
 def find_file(environment: Mapping[str, str]) -> Path | None:

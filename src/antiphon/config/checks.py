@@ -36,6 +36,7 @@ def check(settings: Settings, values: Mapping[KeyPath, Value], keys: Keys) -> li
     problems += _check_limits(settings, values, keys)
     problems += _check_voices(settings, values)
     problems += _check_mcp(settings, values)
+    problems += _check_usage(settings, values)
     return problems
 
 
@@ -157,6 +158,13 @@ def _check_rates(
                 "day, month, year.",
                 _place(values, (*section, key)),
             )
+
+
+def _check_usage(settings: Settings, values: Mapping[KeyPath, Value]) -> Iterator[Problem]:
+    directory = settings.usage.directory
+    if directory is not None and Path(directory).exists() and not Path(directory).is_dir():
+        message = f"`directory`: '{directory}' is a file. Name a directory; it is made if need be."
+        yield Problem(message, _place(values, ("usage", "directory")))
 
 
 def _place_of(values: Mapping[KeyPath, Value], section: KeyPath) -> str:

@@ -20,16 +20,19 @@ from antiphon.config.schema import (
     QuotaSettings,
     ServerSettings,
     Settings,
+    UsageSettings,
 )
 from antiphon.config.sources import KeyPath, Problem, Value
 
-_SECTIONS = ("server", "auth", "limits", "mcp", "deployments", "prompts", "voices")
+_SECTIONS = ("server", "auth", "limits", "usage", "mcp", "deployments", "prompts", "voices")
 _LONGEST_NAME = 128
 _LIMITS = "limits"
 _KEYS = ("limits", "keys")
 
 
-_Section = TypeVar("_Section", ServerSettings, AuthSettings, LimitsSettings, McpSettings)
+_Section = TypeVar(
+    "_Section", ServerSettings, AuthSettings, LimitsSettings, UsageSettings, McpSettings
+)
 
 
 class Reader:
@@ -47,6 +50,7 @@ class Reader:
             auth=self._section("auth", AuthSettings()),
             limits=self._limits(),
             mcp=self._section("mcp", McpSettings()),
+            usage=self._section("usage", UsageSettings()),
             deployments={name: self._deployment(name) for name in self._deployment_names()},
             prompts=read_prompts(self._values, self._report),
             voices=read_voices(self._values, self._report),

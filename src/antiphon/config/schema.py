@@ -161,6 +161,19 @@ class McpSettings(Struct, frozen=True, kw_only=True):
     ] = ("*",)
 
 
+class UsageSettings(Struct, frozen=True, kw_only=True):
+    """The section `[usage]`: the ledger of what keys use of deployments."""
+
+    ledger: Annotated[bool, Meta(description="Whether to keep it.")] = True
+    directory: Annotated[
+        str | None,
+        Meta(description="Where its file is; unset: the user's data directory."),
+    ] = None
+    keep_days: Annotated[int, Meta(ge=1, le=36_500, description="How long its rows are kept.")] = (
+        400
+    )
+
+
 class EngineSettings(Struct, frozen=True, kw_only=True):
     """One engine of a deployment: a name, and whatever settings that engine knows."""
 
@@ -260,6 +273,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     auth: AuthSettings = AuthSettings()
     limits: LimitsSettings = LimitsSettings()
     mcp: McpSettings = McpSettings()
+    usage: UsageSettings = UsageSettings()
     deployments: Mapping[str, DeploymentSettings] = {}
     prompts: Mapping[str, Mapping[str, PromptVersionSettings]] = {}
     voices: Mapping[str, VoiceSettings] = {}

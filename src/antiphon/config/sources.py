@@ -14,7 +14,13 @@ from typing import cast
 
 from antiphon.config.lines import Lines
 from antiphon.config.profiles import REALTIME_MODELS, TRANSCRIPTION_MODELS
-from antiphon.config.schema import STAGES, AuthSettings, LimitsSettings, ServerSettings
+from antiphon.config.schema import (
+    STAGES,
+    AuthSettings,
+    LimitsSettings,
+    ServerSettings,
+    UsageSettings,
+)
 from antiphon.protocol.errors import AntiphonError
 
 KeyPath = tuple[str, ...]
@@ -179,13 +185,20 @@ def _variable_path(variable: str) -> KeyPath | None:
 
 
 def _near_miss(variable: str) -> str | None:
-    sections = (("SERVER", ServerSettings), ("AUTH", AuthSettings), ("LIMITS", LimitsSettings))
-    for section, settings in sections:
+    for section, settings in _SECTIONS:
         prefix = f"{ENVIRONMENT_PREFIX}{section}_"
         key = variable.removeprefix(prefix)
         if variable.startswith(prefix) and key.lower() in settings.__struct_fields__:
             return f"{prefix}_{key}"
     return None
+
+
+_SECTIONS = (
+    ("SERVER", ServerSettings),
+    ("AUTH", AuthSettings),
+    ("LIMITS", LimitsSettings),
+    ("USAGE", UsageSettings),
+)
 
 
 def _as_variable(name: str) -> str:

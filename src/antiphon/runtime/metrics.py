@@ -7,6 +7,7 @@ measured alike and the core knows nothing of it.
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
+from msgspec import UNSET
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -27,11 +28,12 @@ from antiphon.protocol.server_events import (
 )
 from antiphon.protocol.translation import SessionInputAudioBufferAppend, SessionOutputAudioDelta
 from antiphon.runtime.connection import Connection, Received
+from antiphon.runtime.usage import UsageMeter
+from antiphon.runtime.usage_counters import UsageCounters
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 _ANSWER_BUCKETS_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
-_GAP_BUCKETS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _SESSION_BUCKETS_S = (1, 10, 60, 300, 900, 1800, 3600, 7200)
 
 
@@ -88,22 +90,20 @@ class Metrics:
         )
         self.errors = Counter("antiphon_errors_total", "Error events.", ["code"], registry=kept)
         self.sound = SoundMetrics(kept)
-        self.audio_gap_seconds = Histogram(
-            "antiphon_audio_gap_seconds",
-            "Longest silence inside a reply that the client had to wait out.",
-            buckets=_GAP_BUCKETS_S,
-            registry=kept,
-        )
+        self.usage = UsageCounters(kept)
         Gauge(
             "antiphon_loop_lag_seconds",
             "How late the event loop runs what is due, smoothed.",
             registry=kept,
         ).set_function(lambda: lag.seconds)
 
-    def record_audio(self, ledger: AudioLedger) -> None:
-        """Take the account of a response's audio."""
-        if ledger.sent_samples:
-            self.audio_gap_seconds.observe(ledger.longest_gap_s)
+    def end_response(self, model: str, event: ResponseDone) -> None:
+        """Take the end of a response."""
+        self.responses.labels(model, event.response.status).inc()
+        details = event.response.status_details
+        error = None if details is None or details.error is UNSET else details.error
+        if error is not None and error.code == "rate_limit_exceeded":
+            self.usage.rate_limited.labels(model).inc()
 
     def watch(self, waiting: Callable[[], int], resumed: Callable[[], int]) -> None:
         """Tell of the sessions that wait for their clients, and how often one came back."""
@@ -133,10 +133,9 @@ class MeteredConnection:
     """A connection that counts what passes through it."""
 
     def __init__(
-        self, connection: Connection, metrics: Metrics, model: str, clock: Callable[[], float]
+        self, connection: Connection, metrics: Metrics, model: str, meter: UsageMeter
     ) -> None:
         self._connection = connection
-        self._clock = clock
         self._speech_stopped: float | None = None
         # Looked up once: a label lookup takes longer than counting.
         self._turns = metrics.turns.labels(model)
@@ -145,6 +144,7 @@ class MeteredConnection:
         self._spoken = metrics.sound.audio_bytes.labels("out")
         self._metrics = metrics
         self._model = model
+        self._meter = meter
         self.session_id = ""
         """Known once the session is created."""
 
@@ -153,9 +153,11 @@ class MeteredConnection:
         event = await self._connection.receive()
         if isinstance(event, InputAudioBufferAppend):
             self._heard.inc(len(event.audio))
+            self._meter.hear(event.audio)
         elif isinstance(event, SessionInputAudioBufferAppend):
             self._heard.inc(len(event.audio))
             self._metrics.sound.translated_seconds.labels(self._model).inc(_seconds(event.audio))
+            self._meter.hear(event.audio)
         return event
 
     def send(self, events: Sequence[AnyServerEvent]) -> None:
@@ -163,6 +165,12 @@ class MeteredConnection:
         self._connection.send(events)
         for event in events:
             self._count(event)
+            self._meter.send(event)
+
+    def record_audio(self, ledger: AudioLedger) -> None:
+        """Take the account of a response's audio."""
+        self._metrics.usage.record_audio(ledger)
+        self._meter.speak(ledger)
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection."""
@@ -170,7 +178,7 @@ class MeteredConnection:
 
     def _hear_answer(self) -> None:
         if self._speech_stopped is not None:
-            self._answer_seconds.observe(self._clock() - self._speech_stopped)
+            self._answer_seconds.observe(self._meter.now() - self._speech_stopped)
             self._speech_stopped = None
 
     def _count(self, event: AnyServerEvent) -> None:
@@ -179,12 +187,12 @@ class MeteredConnection:
                 self._spoken.inc(len(event.delta))
                 self._hear_answer()
             case InputAudioBufferSpeechStopped():
-                self._speech_stopped = self._clock()
+                self._speech_stopped = self._meter.now()
             case InputAudioBufferCommitted():
                 self._turns.inc()
             case ResponseDone():
                 self._speech_stopped = None
-                self._metrics.responses.labels(self._model, event.response.status).inc()
+                self._metrics.end_response(self._model, event)
             case Error():
                 self._metrics.errors.labels(event.error.code or "none").inc()
             case SessionOutputAudioDelta():

@@ -23,6 +23,7 @@ from antiphon.runtime.parking import Parking
 from antiphon.runtime.quotas import Account
 from antiphon.runtime.resumable_connection import ResumableConnection
 from antiphon.runtime.runner import Resumption, Surroundings, run_session
+from antiphon.runtime.usage import UsageMeter
 from antiphon.transports.base import DEFAULT_LIMITS, OutboxLimits
 from antiphon.transports.websocket import WebSocketConnection
 from antiphon.web.admission import Admission, unlimited
@@ -107,8 +108,9 @@ class RealtimeDoor:
                     tasks.create_task(connection.write())
                     if client is not None:
                         tasks.create_task(client.attend(client.seat(connection)))
-                    visit = _Visit(name, key_id, admitted)
-                    await self._converse(socket, client or connection, deployment, visit)
+                    with self.admission.meter(key_id, name, self.metrics) as meter:
+                        visit = _Visit(name, key_id, admitted, meter)
+                        await self._converse(socket, client or connection, deployment, visit)
 
     async def _come_back(self, socket: WebSocket, wish: Return, token: str) -> None:
         """Give a client the session back to which its token belongs."""
@@ -145,9 +147,9 @@ class RealtimeDoor:
         visit: "_Visit",
     ) -> None:
         model = visit.name
-        metered = MeteredConnection(connection, self.metrics, model, time.monotonic)
+        metered = MeteredConnection(connection, self.metrics, model, visit.meter)
         around = Surroundings(
-            time.time, self.sessions.stopping, self.traces, self.metrics.record_audio, visit.account
+            time.time, self.sessions.stopping, self.traces, metered.record_audio, visit.account
         )
         fields = {
             "request": socket.scope.get("antiphon.request_id"),
@@ -185,6 +187,7 @@ class _Visit:
     """Of the deployment, or of the kind of session where none is named."""
     key_id: str
     account: Account
+    meter: UsageMeter
 
 
 async def refuse(socket: WebSocket, refusal: Refusal) -> None:

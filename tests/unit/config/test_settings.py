@@ -170,6 +170,32 @@ WRONG = [
         "[server]\ntls_certificate = 'no.pem'\ntls_key = 'antiphon.toml'",
         "antiphon.toml:2: `tls_certificate`: there is no file 'no.pem'.",
     ),
+    (
+        "[limits]\nrequests = 'many'",
+        "antiphon.toml:2: `requests`: 'many' is no limit. Write a whole number and a time",
+    ),
+    ("[limits]\ntokens = '0/minute'", "antiphon.toml:2: `tokens`: '0/minute' is no limit."),
+    ("[limits]\ntokens = 5", "antiphon.toml:2: 'tokens': expected text, got a whole number."),
+    ("[limits]\nsessions = 0", "antiphon.toml:2: 'sessions': expected at least 1."),
+    ("[limits]\nminutes = 5", "antiphon.toml:2: Unknown key 'limits.minutes'."),
+    ("[limits]\nkeys = 5", "antiphon.toml:2: Write [limits.keys.NAME] above the limits of a key."),
+    ("[limits.keys]\nanna = 5", "antiphon.toml:2: Write [limits.keys.anna] above its keys."),
+    ("[limits.keys.anna]\nsessions = 1", "antiphon.toml:2: There is no key named 'anna'."),
+    ("[limits]\nstorage = 'sql'", "antiphon.toml:2: `storage`: write `memory`, or the address"),
+    (
+        "[deployments.x.limits]\ntoken = '5/minute'",
+        "Unknown key 'deployments.x.limits.token'. Did you mean 'tokens'?",
+    ),
+    (
+        "[deployments.x]\nlimits = 5",
+        "antiphon.toml:2: Write [deployments.x.limits] above its keys.",
+    ),
+    (
+        "[deployments.x]\nkind = 'transcription'\n[deployments.x.limits]\nsessions = 5",
+        "antiphon.toml:4: Sessions are counted where they connect",
+    ),
+    ("[usage]\ndirectory = 'antiphon.toml'", "antiphon.toml:2: `directory`: 'antiphon.toml' is"),
+    ("[usage]\nkeep_days = 0", "antiphon.toml:2: 'keep_days': expected at least 1."),
 ]
 
 
@@ -276,3 +302,43 @@ def test_servers_that_may_be_called_are_listed() -> None:
 @pytest.mark.parametrize("entry", ["https://a.example/mcp", "a/b", "*.*", "", "u@a", "ftp://a"])
 def test_what_is_no_server_is_refused(entry: str) -> None:
     assert "antiphon.toml:2" in problems(f'[mcp]\nallow = ["{entry}"]\n')[0]
+
+
+def test_limits_are_set_for_all_keys_for_one_and_for_a_deployment() -> None:
+    file = written(
+        f"""
+[auth]
+keys = ["anna=sha256:{"a" * 64}", "sha256:{"b" * 64}"]
+[limits]
+requests = "60/minute; 5000/day"
+sessions = 5
+[limits.keys.anna]
+tokens = "100 per 5 minutes"
+[deployments.mine.limits]
+sessions = 100
+"""
+    )
+    loaded = config.load(file, environment={"ANTIPHON_DEPLOYMENTS__MINE__LIMITS__TOKENS": "9/day"})
+    limits = loaded.settings.limits
+    assert (limits.storage, limits.requests, limits.sessions) == (
+        "memory",
+        "60/minute; 5000/day",
+        5,
+    )
+    assert limits.keys == {"anna": config.QuotaSettings(tokens="100 per 5 minutes")}
+    mine = loaded.settings.deployments["mine"].limits
+    assert mine == config.QuotaSettings(sessions=100, tokens="9/day")
+    assert loaded.keys == {"a" * 64, "b" * 64}
+    assert loaded.key_names == {"a" * 64: "anna"}
+
+
+def test_keys_of_the_store_have_limits_by_their_names() -> None:
+    config.KeyStore().create("ci")
+    loaded = config.load(written("[limits.keys.ci]\nsessions = 1\n"), environment={})
+    assert list(loaded.key_names.values()) == ["ci"]
+
+
+def test_the_ledger_may_be_kept_elsewhere(home: Path) -> None:
+    file = written(f"[usage]\ndirectory = '{home / 'ledger'}'\n")
+    usage = config.load(file, environment={}).settings.usage
+    assert config.usage_file(usage) == home / "ledger" / "usage.sqlite3"
