@@ -1,4 +1,7 @@
-"""agents-js over a WebSocket, unmodified."""
+"""agents-js over a WebSocket, unmodified.
+
+Shows Clients, unmodified: agents-js
+"""
 
 import base64
 import json

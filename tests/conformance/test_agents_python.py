@@ -1,4 +1,7 @@
-"""openai-agents for Python, unmodified: every server event is validated, every error reported."""
+"""openai-agents for Python, unmodified: every server event is validated, every error reported.
+
+Shows Clients, unmodified: openai-agents
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,8 @@
-"""Cases 72 to 77, 82 to 94, 96 and 100: sound in, sound out, and bad input."""
+"""Cases 72 to 77, 82 to 94, 96 and 100: sound in, sound out, and bad input.
+
+Shows Turns: server VAD with all its fields; manual turns; barge-in
+Shows Sound: PCM16 24 kHz and G.711 both ways
+"""
 
 import base64
 import json

@@ -1,4 +1,7 @@
-"""What real clients do that no document tells: see the compatibility page of the documentation."""
+"""What real clients do that no document tells: see the compatibility page of the documentation.
+
+Shows Protocol: habits of real clients
+"""
 
 from typing import Any
 

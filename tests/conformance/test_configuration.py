@@ -1,4 +1,7 @@
-"""Cases 20 to 38: `session.update`."""
+"""Cases 20 to 38: `session.update`.
+
+Shows Protocol: `session.update`, merged and refused as a whole
+"""
 
 from typing import Any
 

@@ -1,4 +1,8 @@
-"""Cases 1 to 9, 15 and 16: who may connect, and what a refusal says."""
+"""Cases 1 to 9, 15 and 16: who may connect, and what a refusal says.
+
+Shows Connecting: `/v1/realtime` and `/openai/v1/realtime`; keys as Bearer, `api-key`, in the
+address or a subprotocol
+"""
 
 import time
 

@@ -1,4 +1,7 @@
-"""The example programs, run as a reader of the documentation runs them."""
+"""The example programs, run as a reader of the documentation runs them.
+
+Shows Clients, unmodified: Java's `WebSocket`; the quickstarts
+"""
 
 import re
 import shutil

@@ -1,4 +1,7 @@
-"""The official JavaScript SDK, unmodified, which opens nothing but wss."""
+"""The official JavaScript SDK, unmodified, which opens nothing but wss.
+
+Shows Clients, unmodified: openai (JavaScript)
+"""
 
 import base64
 import json

@@ -1,4 +1,7 @@
-"""The official Python SDK, unmodified: text, sound, tools, spoken turns, errors, both forms."""
+"""The official Python SDK, unmodified: text, sound, tools, spoken turns, errors, both forms.
+
+Shows Clients, unmodified: openai (Python)
+"""
 
 import asyncio
 import base64

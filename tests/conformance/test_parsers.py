@@ -1,6 +1,8 @@
 """Case 120: what strict clients make of every frame that the other cases have collected.
 
 Runs after the other modules. By itself it holds a conversation that shows every kind of event.
+
+Shows Protocol: every frame accepted by three strict parsers
 """
 
 from collections.abc import Iterator

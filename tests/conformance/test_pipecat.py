@@ -1,4 +1,7 @@
-"""pipecat, unmodified: any error event ends its conversation, so there must be none."""
+"""pipecat, unmodified: any error event ends its conversation, so there must be none.
+
+Shows Clients, unmodified: pipecat
+"""
 
 import base64
 import json

@@ -1,4 +1,8 @@
-"""Cases 39 to 58: items, text turns and responses out of band."""
+"""Cases 39 to 58: items, text turns and responses out of band.
+
+Shows Responses: text or speech, in the conversation or out of band; own input, instructions and
+metadata
+"""
 
 import base64
 from typing import Any

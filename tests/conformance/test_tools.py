@@ -1,4 +1,7 @@
-"""Cases 59 to 63: function calls."""
+"""Cases 59 to 63: function calls.
+
+Shows Tools: function calls: automatic, parallel, forced, named
+"""
 
 import json
 

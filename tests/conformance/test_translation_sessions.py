@@ -1,4 +1,7 @@
-"""Translation sessions, by the official SDK and by hand (cases 116, 117 and 120)."""
+"""Translation sessions, by the official SDK and by hand (cases 116, 117 and 120).
+
+Shows Translation: continuous, with the source transcript beside it
+"""
 
 import base64
 from collections.abc import AsyncIterator

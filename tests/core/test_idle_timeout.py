@@ -1,4 +1,7 @@
-"""`idle_timeout_ms`: who says nothing after a reply is asked again."""
+"""`idle_timeout_ms`: who says nothing after a reply is asked again (case 95).
+
+Shows Turns: idle timeout
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Speech over a reply: a person who speaks interrupts it, a cough does not."""
+"""Speech over a reply: a person who speaks interrupts it, a cough does not.
+
+Shows Turns: coughs and clicks that do not end a reply
+"""
 
 import pytest
 from talk import RESPOND, Talk, offer, pcm, server_vad, session_update

@@ -1,4 +1,7 @@
-"""Conversation items: adding, inserting, reading back, deleting."""
+"""Conversation items: adding, inserting, reading back, deleting.
+
+Shows Conversation: create, insert, retrieve with audio, delete
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Where things end by themselves: tokens, filters, patience, the session's age, the server's."""
+"""Where things end by themselves: tokens, filters, patience, the session's age (case 81).
+
+Shows Session length: 60 minutes, or what the deployment sets
+"""
 
 import pytest
 from talk import (

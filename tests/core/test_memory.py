@@ -1,4 +1,7 @@
-"""What was heard is remembered; what was not heard is not."""
+"""What was heard is remembered; what was not heard is not.
+
+Shows Conversation: truncate: what was not heard is not remembered
+"""
 
 import pytest
 from talk import (

@@ -1,4 +1,7 @@
-"""Responses outside the conversation: their own input, tools, instructions and metadata."""
+"""Responses outside the conversation: their own input, tools, instructions and metadata.
+
+Shows Responses: several at once
+"""
 
 from talk import (
     CANCEL,

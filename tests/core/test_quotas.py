@@ -1,4 +1,7 @@
-"""Quotas: what takes from them, what happens when they are used up, and what clients are told."""
+"""Quotas: what takes from them, what happens when they are used up, and what clients are told.
+
+Shows Limits: quotas of requests, tokens and sessions; `rate_limits.updated`
+"""
 
 from dataclasses import dataclass, field
 

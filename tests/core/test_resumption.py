@@ -1,4 +1,7 @@
-"""A client that loses its connection and comes back: what it is told, in which order."""
+"""A client that loses its connection and comes back: what it is told, in which order (case 84).
+
+Shows Session length: a warning before the end
+"""
 
 import random
 from typing import Any

@@ -1,4 +1,7 @@
-"""Input transcripts: by which model, when, at what cost, and what becomes of failures."""
+"""Input transcripts: by which model, when, at what cost, and what becomes of failures.
+
+Shows Transcription: beside a conversation, by model or deployment name; usage by tokens or duration
+"""
 
 from typing import Any
 

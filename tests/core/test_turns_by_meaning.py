@@ -1,4 +1,7 @@
-"""`semantic_vad`: what was said decides how long to wait."""
+"""`semantic_vad`: what was said decides how long to wait.
+
+Shows Turns: turn detection by meaning (`semantic_vad`)
+"""
 
 import pytest
 from talk import COMMIT, Talk, offer, session_update

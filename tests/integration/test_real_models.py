@@ -1,4 +1,7 @@
-"""The whole of it with real models: a spoken question in, the spoken answer written down again."""
+"""The whole of it with real models: a spoken question in, the spoken answer written down again.
+
+Shows Engines: Silero, Moonshine, GGUF models and voices embedded
+"""
 
 import asyncio
 import base64

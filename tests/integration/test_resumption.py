@@ -1,4 +1,7 @@
-"""Lost connections and sessions that go on, over real sockets."""
+"""Lost connections and sessions that go on, over real sockets.
+
+Shows Session length: coming back after a lost connection, and after the end (where asked for)
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""What the server does at the wire's edge: limits, mistakes, rude clients, and its own end."""
+"""What the server does at the wire's edge: limits, mistakes, rude clients, and its own end.
+
+Shows Operation: `/ready`, `/metrics`, draining; slow and rude clients
+"""
 
 import asyncio
 import base64

@@ -1,4 +1,7 @@
-"""`antiphon talk` as a program, against a server with scripted engines."""
+"""`antiphon talk` as a program, against a server with scripted engines.
+
+Shows Operation: a conversation from the terminal
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""wss with the local authority, as clients verify it."""
+"""wss with the local authority, as clients verify it.
+
+Shows Operation: `wss` with a local authority
+"""
 
 import asyncio
 import datetime as dt

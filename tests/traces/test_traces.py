@@ -1,4 +1,7 @@
-"""Recorded sessions, replayed: the core answers them as it did when they were recorded."""
+"""Recorded sessions, replayed: the core answers them as it did when they were recorded.
+
+Shows Operation: session traces that replay
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Turns that were recorded at Azure's server, at the address that its clients use."""
+"""Turns that were recorded at Azure's server, at the address that its clients use.
+
+Shows Protocol: and at Azure's
+"""
 
 import pytest
 from conformance_server import Server

@@ -2,6 +2,8 @@
 
 The client of each recording is played again. Deltas are compared by their place alone: how a reply
 is cut into words and chunks is the model's affair.
+
+Shows Protocol: order, keys and nulls as in conversations recorded at OpenAI's server
 """
 
 from typing import Any

@@ -1,4 +1,7 @@
-"""Which language pairs a deployment has, and what is said where it has none."""
+"""Which language pairs a deployment has, and what is said where it has none.
+
+Shows Translation: the pairs of languages that the engines can do, others refused
+"""
 
 import pytest
 
@@ -34,7 +37,7 @@ def engines(
 ) -> dict[EnginePlan, object]:
     return {
         plan.vad: ScriptedVad(),
-        plan.stt: ScriptedTranscriber(languages=stt),
+        plan.stt: ScriptedTranscriber(word_ms=100, languages=stt),
         plan.answer[0]: ScriptedLanguageModel(languages=llm),
         plan.answer[1]: ToneSynthesizer(languages=tts),
     }

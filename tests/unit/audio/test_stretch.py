@@ -1,4 +1,7 @@
-"""Time stretching."""
+"""Time stretching.
+
+Shows Sound: speed 0.25 to 1.5
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Ten voices of one network."""
+"""Ten voices of one network.
+
+Shows Sound: ten voices
+"""
 
 import asyncio
 import subprocess

@@ -1,4 +1,7 @@
-"""Tools: how the model is told of them, and how its calls are told from its speech."""
+"""Tools: how the model is told of them, and how its calls are told from its speech.
+
+Shows Tools: arguments valid against the schema when forced
+"""
 
 import pytest
 from hypothesis import given, settings

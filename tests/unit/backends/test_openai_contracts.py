@@ -1,4 +1,7 @@
-"""The engines behind endpoints keep to the same contracts as all others."""
+"""The engines behind endpoints keep to the same contracts as all others.
+
+Shows Engines: OpenAI-compatible endpoints for each stage
+"""
 
 from collections.abc import Iterator
 

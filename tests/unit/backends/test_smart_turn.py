@@ -1,4 +1,7 @@
-"""Smart Turn, against what its publisher's code computes."""
+"""Smart Turn, against what its publisher's code computes.
+
+Shows Turns: ends of turns predicted from the voice
+"""
 
 import hashlib
 from pathlib import Path

@@ -1,3 +1,8 @@
+"""What the model reads of a conversation, and what it forgets first.
+
+Shows Context: truncation that keeps prompt caches valid
+"""
+
 import pytest
 from msgspec import UNSET
 

@@ -1,3 +1,8 @@
+"""Pictures in messages: which are taken, and how large they may be.
+
+Shows Context: images where the model sees
+"""
+
 import base64
 import struct
 import zlib

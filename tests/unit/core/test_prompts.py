@@ -1,3 +1,8 @@
+"""Stored prompts and their variables.
+
+Shows Context: stored prompts with variables and versions
+"""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,8 @@
+"""What a response costs, by modality.
+
+Shows Sound: usage by modality
+"""
+
 from antiphon.core.context import Context, Passage
 from antiphon.core.usage import Made, usage
 from antiphon.engines.llm import TokenUsage

@@ -1,4 +1,7 @@
-"""The scripted engines keep to the contracts, so the contracts can be kept."""
+"""The scripted engines keep to the contracts, so the contracts can be kept.
+
+Shows Engines: plug-ins, with contract tests
+"""
 
 import asyncio
 

@@ -1,4 +1,7 @@
-"""Quotas at the door: what is counted, and in what words the next one is refused."""
+"""Quotas at the door: what is counted, and in what words the next one is refused.
+
+Shows Limits: 429 with `Retry-After`
+"""
 
 from typing import Any
 
