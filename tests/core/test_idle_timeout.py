@@ -6,7 +6,18 @@ Shows Turns: idle timeout
 from typing import Any
 
 import pytest
-from talk import CANCEL, COMMIT, RESPOND, TEXT, Talk, offer, retrieve, server_vad, session_update
+from talk import (
+    CANCEL,
+    COMMIT,
+    RESPOND,
+    TEXT,
+    Talk,
+    offer,
+    pcm,
+    retrieve,
+    server_vad,
+    session_update,
+)
 
 from antiphon.core.output_audio import AudioLedger
 
@@ -107,6 +118,13 @@ def test_audio_that_comes_late_is_waited_for(asked: Talk) -> None:
     asked.expect("input_audio_buffer.speech_started")
     asked.pauses(500)
     assert TRIGGERED not in asked.types
+
+
+def test_audio_that_comes_ahead_of_the_clock_counts_as_audio(asked: Talk) -> None:
+    for _ in range(72):
+        asked.append(pcm(100, 0))
+    triggered = asked.expect(TRIGGERED)
+    assert triggered["audio_end_ms"] - triggered["audio_start_ms"] == pytest.approx(5_000, abs=32)
 
 
 @pytest.mark.parametrize("speech_ms", [300, 2_000])

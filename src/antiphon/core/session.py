@@ -173,6 +173,8 @@ class Session(DialogueSession):
         return self._listening.predict(predicted.job, predicted.probability) or []
 
     def _score(self, scored: inputs.SpeechScored) -> Iterable[Told]:
+        if self._dialogue.responses.active is not None:
+            self._listening.await_nothing()
         is_heard = self._dialogue.responses.is_heard(self._now)
         self._listening.attend(self._now, is_spoken_over=is_heard)
         return self._listening.score(scored.job, scored.probabilities)

@@ -111,7 +111,7 @@ class TurnDetector:
     @property
     def is_idle(self) -> bool:
         """Whether nobody speaks, and nothing is heard that may become speech."""
-        return isinstance(self._state, Silence) and not self.is_spoken_over
+        return isinstance(self._state, Silence)
 
     @property
     def is_paused(self) -> bool:
