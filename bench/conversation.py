@@ -64,6 +64,8 @@ class Turn:
     """From the last sample of speech to `speech_stopped`."""
     status: str = "none"
     splits: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass
@@ -107,6 +109,7 @@ class Client:
         self.session = Session()
         self._turn: Turn | None = None
         self._done = asyncio.Event()
+        self.patience_s: float = PATIENCE_S
 
     async def stream(self) -> None:
         """Append 100 ms at a time on a fixed grid: the question, then silence."""
@@ -120,11 +123,14 @@ class Client:
                 "type": "input_audio_buffer.append",
                 "audio": base64.b64encode(chunk).decode(),
             }
-            await self._socket.send(json.dumps(append))
+            await self.send(append)
             if last:
                 self._spoken_at = time.perf_counter()
             sent += 1
             await asyncio.sleep(max(0.0, start + sent * APPEND_S - time.perf_counter()))
+
+    async def send(self, event: Event) -> None:
+        await self._socket.send(json.dumps(event))
 
     async def read(self) -> None:
         async for frame in self._socket:
@@ -137,7 +143,7 @@ class Client:
         self._spoken_at = None
         self._speech = pcm
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(self.patience_s):
                 await self._done.wait()
         except TimeoutError:
             self._turn.status = "timeout"
@@ -167,6 +173,8 @@ class Client:
 
     def _end(self, turn: Turn, response: Event) -> None:
         turn.status = response["status"]
+        turn.input_tokens = response["usage"]["input_tokens"]
+        turn.cached_tokens = response["usage"]["input_token_details"]["cached_tokens"]
         content = [part for item in response["output"] for part in item["content"]]
         turn.answer = " ".join(part.get("transcript", "") for part in content)
         if turn.status != "cancelled":

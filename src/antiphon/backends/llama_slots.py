@@ -22,6 +22,10 @@ class Lease:
     session: str
     ahead: bool
     """For reading ahead, not for a reply."""
+    is_own: bool = False
+    """Whether the slot holds a prompt of the same session, and of nobody else."""
+    has_read: bool = False
+    """Whether a prompt was read in the slot; what it held before is gone then."""
     stopped: bool = False
     """Whoever uses the slot must stop within one step."""
     superseded: bool = False
@@ -32,6 +36,8 @@ class Lease:
 class _Slot:
     index: int
     session: str = ""
+    """Who used it last."""
+    read_by: str = ""
     """Whose prompt is in it."""
     used: int = -1
     lease: Lease | None = None
@@ -69,7 +75,10 @@ class SlotPool:
     def leave(self, lease: Lease) -> None:
         """Give a slot back. May be called on any thread, once for each lease."""
         with self._lock:
-            self._slots[lease.slot].lease = None
+            slot = self._slots[lease.slot]
+            slot.lease = None
+            if lease.has_read:
+                slot.read_by = lease.session
             granted = self._match()
         self._notify(granted)
 
@@ -125,7 +134,8 @@ class SlotPool:
         while (pair := self._next_pair()) is not None:
             waiter, slot = pair
             self._waiting.remove(waiter)
-            waiter.lease = slot.lease = Lease(slot.index, waiter.session, waiter.ahead)
+            is_own = bool(waiter.session) and slot.read_by == waiter.session
+            waiter.lease = slot.lease = Lease(slot.index, waiter.session, waiter.ahead, is_own)
             slot.session = waiter.session
             slot.used = next(self._uses)
             granted.append(waiter)

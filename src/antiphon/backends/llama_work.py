@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from antiphon.backends import llama_chatml
 from antiphon.backends.llama_prompt import (
@@ -35,6 +35,8 @@ _FORMS: tuple[Callable[[Sequence[RenderedMessage]], list[RenderedMessage]], ...]
 )
 """From the most faithful form of a conversation to the one that every template renders."""
 _FITTINGS = 3
+_SHIFTED_TOKENS = 32
+"""The shortest piece of an evaluated prompt that is worth moving to another place."""
 _DROP = 'Delete items, or set session.truncation to "auto".'
 
 
@@ -50,6 +52,9 @@ class Chat:
     """Only to be read; the last message will go on."""
     keeps_all: bool = False
     """Whether to fail rather than leave anything out."""
+    shifts: bool = False
+    """Whether what the slot holds is of the same conversation, and may be moved: when the beginning
+    of a long one is left out, the rest moves up and need not be read again."""
 
 
 class ChatRunner:
@@ -100,21 +105,25 @@ class ChatRunner:
         take: Callable[[ChatEvent], bool],
     ) -> PromptTooLong | Refused | None:
         if not self._writes_chatml:
-            return self._ask({**chat.parameters, "messages": messages}, slot, take).problem
+            return self._ask(chat, {**chat.parameters, "messages": messages}, slot, take).problem
         if not chat.ahead:
             # What the user said is read first and the opening of the reply after it, which takes
             # no longer: an answer that is given up in between gives the model back sooner.
             said = {"prompt": llama_chatml.written(messages, ahead=True), "max_tokens": 1}
             read = self._ask(
-                said, slot, lambda each: not isinstance(each, PromptRead) or take(each)
+                chat, said, slot, lambda each: not isinstance(each, PromptRead) or take(each)
             )
             if read.problem is not None or read.is_given_up:
                 return read.problem
         prompt = llama_chatml.written(messages, ahead=chat.ahead)
-        return self._ask({**chat.parameters, "prompt": prompt}, slot, take).problem
+        return self._ask(chat, {**chat.parameters, "prompt": prompt}, slot, take).problem
 
     def _ask(
-        self, request: Mapping[str, object], slot: int, take: Callable[[ChatEvent], bool]
+        self,
+        chat: Chat,
+        request: Mapping[str, object],
+        slot: int,
+        take: Callable[[ChatEvent], bool],
     ) -> "_Asked":
         asked = _Asked()
 
@@ -125,7 +134,10 @@ class ChatRunner:
             asked.is_given_up = not take(event)
             return not asked.is_given_up
 
-        self._server.ask({**request, "id_slot": slot, "cache_prompt": True}, take_event)
+        use = {"id_slot": slot, "cache_prompt": True}
+        if chat.shifts:
+            use["n_cache_reuse"] = _SHIFTED_TOKENS
+        self._server.ask({**request, **use}, take_event)
         return asked
 
 
@@ -156,8 +168,11 @@ class SlotWork:
         loop = asyncio.get_running_loop()
         events = self._events = asyncio.Queue()
         self._abandoned = self._over = False
+        chat = replace(chat, shifts=self._lease.is_own)
 
         def hand_over(event: ChatEvent | None) -> bool:
+            if isinstance(event, PromptRead):
+                self._lease.has_read = True
             try:
                 loop.call_soon_threadsafe(events.put_nowait, event)
             except RuntimeError:

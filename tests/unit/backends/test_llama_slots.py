@@ -34,6 +34,29 @@ def test_a_session_gets_the_slot_that_it_had_before() -> None:
     script(body)
 
 
+def test_a_prompt_is_a_sessions_own_once_it_was_read_there() -> None:
+    async def body() -> None:
+        pool = SlotPool(1)
+
+        async def use(session: str, *, reads: bool) -> bool:
+            lease = await pool.enter_reply(session)
+            lease.has_read = reads
+            pool.leave(lease)
+            return lease.is_own
+
+        assert not await use("a", reads=True)
+        assert await use("a", reads=False)
+        assert not await use("b", reads=False)
+        # What is in the slot is still the other's.
+        assert not await use("b", reads=True)
+        assert await use("b", reads=True)
+        assert not await use("a", reads=True)
+        assert not await use("", reads=True)
+        assert not await use("", reads=True)
+
+    script(body)
+
+
 def test_a_new_session_gets_the_slot_that_was_used_longest_ago() -> None:
     async def body() -> None:
         pool = SlotPool(2)

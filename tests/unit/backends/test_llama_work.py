@@ -140,6 +140,24 @@ def test_what_must_be_kept_whole_is_never_shortened() -> None:
     assert refused.value.code == "context_length_exceeded"
 
 
+def test_only_what_is_of_the_same_conversation_is_moved_within_a_slot() -> None:
+    def moved(*, shifts: bool) -> list[object]:
+        asked: list[object] = []
+
+        class Slot(ChatmlServer):
+            def ask(self, request, take) -> None:
+                asked.append(request.get("n_cache_reuse"))
+                super().ask(request, take)
+
+        runner = ChatRunner(Slot())
+        asked.clear()
+        runner.run(Chat(HELLO, Room(1000), {}, shifts=shifts), 0, lambda _: True)
+        return asked
+
+    assert moved(shifts=False) == [None, None]
+    assert moved(shifts=True) == [32, 32]
+
+
 class ChatmlServer:
     """A model with the ChatML template that counts characters as tokens."""
 
