@@ -1,8 +1,8 @@
 """Translate a recording while it plays: `python translate.py talk.wav es translated.wav`.
 
 The recording is 16-bit mono at 24 kHz. It is sent at the speed at which it is spoken, as a
-microphone would; both texts are printed as they come, and the translated speech is written to a
-second file.
+microphone would. The translation is printed as it comes and written to a second file as speech;
+what was heard follows.
 Set `ANTIPHON_URL` and `ANTIPHON_KEY` for a server elsewhere.
 """
 
@@ -40,7 +40,7 @@ async def speak(connection: AsyncTranslationsConnection, sound: bytes, pace: flo
 async def translate(source: Path, language: str, target: Path, pace: float = 1.0) -> None:
     url = os.environ.get("ANTIPHON_URL", "ws://127.0.0.1:8080/v1")
     client = AsyncOpenAI(api_key=os.environ.get("ANTIPHON_KEY", "any"), websocket_base_url=url)
-    spoken = bytearray()
+    heard, spoken = "", bytearray()
     async with client, client.realtime.translations.connect(model=MODEL) as connection:
         await connection.session.update(
             session={
@@ -55,7 +55,7 @@ async def translate(source: Path, language: str, target: Path, pace: float = 1.0
             async for event in connection:
                 match event.type:
                     case "session.input_transcript.delta":
-                        print(f"  {event.delta.strip()}")
+                        heard += event.delta
                     case "session.output_transcript.delta":
                         print(event.delta, end="", flush=True)
                     case "session.output_audio.delta":
@@ -69,7 +69,7 @@ async def translate(source: Path, language: str, target: Path, pace: float = 1.0
         file.setsampwidth(2)
         file.setframerate(24_000)
         file.writeframes(bytes(spoken))
-    print(f"\n{len(spoken) / 48_000:.1f} s of speech in {target}")
+    print(f"\nHeard: {heard}\n{len(spoken) / 48_000:.1f} s of speech in {target}")
 
 
 if __name__ == "__main__":

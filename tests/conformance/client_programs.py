@@ -104,6 +104,8 @@ def java() -> str:
     return found or ""
 
 
-def run_python(script: Path, environment: Mapping[str, str], **options: Any) -> str:
+def run_python(
+    script: Path, environment: Mapping[str, str], *arguments: str, **options: Any
+) -> str:
     """Run a Python program with this interpreter."""
-    return run([sys.executable, script], environment, **options)
+    return run([sys.executable, script, *arguments], environment, **options)

@@ -5,6 +5,7 @@ Shows Clients, unmodified: Java's `WebSocket`; the quickstarts
 
 import re
 import shutil
+import wave
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,25 @@ def test_the_agent_tells_the_weather(server: Server) -> None:
     )
     assert "looked up the weather of" in printed
     assert "Assistant: The tool says: " in printed
+
+
+def test_the_translation_example_writes_what_it_hears_and_speaks(
+    server: Server, tmp_path: Path
+) -> None:
+    with wave.open(str(tmp_path / "talk.wav"), "wb") as talk:
+        talk.setnchannels(1)
+        talk.setsampwidth(2)
+        talk.setframerate(24_000)
+        talk.writeframes(silent(300) + spoken(1200) + silent(300))
+    printed = run_python(
+        EXAMPLES / "translate" / "translate.py",
+        {"ANTIPHON_URL": f"{server.websocket}/v1", "ANTIPHON_KEY": server.key},
+        "talk.wav",
+        "es",
+        "translated.wav",
+        cwd=tmp_path,
+    )
+    assert "Heard: What is the weather like?" in printed
+    assert "Buenos días a todos." in printed
+    with wave.open(str(tmp_path / "translated.wav")) as translated:
+        assert translated.getnframes() > 12_000

@@ -3,6 +3,7 @@
 Shows Translation: continuous, with the source transcript beside it
 """
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ PARSED: TypeAdapter[Any] = TypeAdapter(RealtimeTranslationServerEvent)
 PATHS = ("/v1", "/openai/v1")
 SHOWN = {
     "audio": {
-        "input": {"transcription": {"model": "gpt-realtime-whisper"}},
+        "input": {"transcription": {"model": "gpt-4o-transcribe"}},
         "output": {"language": "es"},
     }
 }
@@ -37,7 +38,8 @@ SHOWN = {
 async def by_sdk(server: Server, path: str) -> AsyncIterator[AsyncTranslationsConnection]:
     client = AsyncOpenAI(api_key=server.key, websocket_base_url=f"{server.websocket}{path}")
     async with client, client.realtime.translations.connect(model=MODEL) as connection:
-        yield connection
+        async with asyncio.timeout(20):
+            yield connection
 
 
 @asynccontextmanager

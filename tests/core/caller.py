@@ -12,10 +12,11 @@ from typing import Any
 
 from talk import Event, offer, pcm
 
-from antiphon.core.configuration import SessionOffer
+from antiphon.core.kinds import Offer
 from antiphon.core.output_audio import AudioLedger
 from antiphon.engines.responder import Responder
 from antiphon.engines.stt import Transcriber
+from antiphon.protocol.dialects import Dialect
 from antiphon.protocol.dialects.ga import Ga
 from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.runner import Surroundings, run_session
@@ -34,7 +35,8 @@ class Caller:
 
     responder: Responder = field(default_factory=ScriptedResponder)
     transcriber: Transcriber = field(default_factory=ScriptedTranscriber)
-    offer: SessionOffer = field(default_factory=offer)
+    offer: Offer = field(default_factory=offer)
+    dialect: Dialect = field(default_factory=Ga)
     limits: OutboxLimits = DEFAULT_LIMITS
     traces: Path | None = None
     now: float = 1_800_000_000.0
@@ -42,7 +44,7 @@ class Caller:
     ledgers: list[AudioLedger] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.connection = MemoryConnection(Ga(), self.limits)
+        self.connection = MemoryConnection(self.dialect, self.limits)
         self.stopping = asyncio.Event()
 
     async def serve(self) -> None:

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 from caller import Caller, converse
+from interpreting import CLOSE, append, update
+from interpreting import offer as translation_offer
 from talk import (
     COMMIT,
     RESPOND,
     TEXT,
     call_output,
     function,
+    pcm,
     response_create,
     retrieve,
     session_update,
@@ -33,12 +36,15 @@ from antiphon.engines.responder import (
     SpokenText,
     WrittenText,
 )
+from antiphon.protocol.dialects.translation import Translation
+from antiphon.protocol.errors import EngineError
 from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber
 from antiphon.testing.scripts import Hang
 
 Script = Callable[[Caller, Any], Awaitable[None]]
 
 ULAW = {"type": "audio/pcmu"}
+_LOUD = 8_000
 LOUD, SILENT = b"\x20", b"\xff"
 TOOLS = [function("weather")]
 FOLDER = Path(__file__).parent
@@ -100,6 +106,20 @@ async def tools_and_mistakes(caller: Caller, _: object) -> None:
     await caller.rest()
 
 
+async def translation(caller: Caller, _: object) -> None:
+    """Two utterances: one translated while it is spoken, one that fails, and the end."""
+    shown = {"input": {"transcription": {"model": "whisper-1"}}, "output": {"language": "es"}}
+    await caller.send(update(**shown))
+    await caller.send({"type": "session.update", "session": {"model": "another"}})
+    for level in (_LOUD, _LOUD, 0, 0, 0):
+        await caller.send(append(pcm(200, level)))
+    await caller.expect("session.output_audio.delta")
+    await caller.send(append(pcm(250, _LOUD)))
+    await caller.send(CLOSE)
+    await caller.expect("session.closed")
+    await caller.rest()
+
+
 _SPOKEN = [SpokenText("Hello there."), SpokenAudio(_TONE, "Hello there.")]
 _STORY = [SpokenText("Once upon a time."), SpokenAudio(_TONE, "Once upon a time."), Hang()]
 _CALL = [FunctionCallStarted("weather"), FunctionCallArguments('{"city":"Paris"}')]
@@ -112,10 +132,14 @@ def responder(*answers: list[Any]) -> ScriptedResponder:
     return ScriptedResponder(lambda _: [*left.pop(0), ResponseFinished("stop")])
 
 
+TRANSLATING: dict[str, Any] = {"offer": translation_offer(), "dialect": Translation()}
+FAILURE = EngineError("engine_unreachable", "The engine cannot be reached. Start it.")
+
 SCRIPTS: list[tuple[Script, ScriptedResponder]] = [
     (spoken_turn, responder(_SPOKEN, _SPOKEN)),
     (interruption, responder(_STORY, _SPOKEN)),
     (tools_and_mistakes, responder(_CALL, _WRITTEN, _WRITTEN)),
+    (translation, responder(_SPOKEN, [SpokenText("¿Qué"), FAILURE])),
 ]
 
 
@@ -124,7 +148,10 @@ def record() -> None:
     for script, answers in SCRIPTS:
         with tempfile.TemporaryDirectory() as folder:
             transcriber = ScriptedTranscriber(["What time is it?"])
-            converse(script, responder=answers, transcriber=transcriber, traces=Path(folder))
+            kind = TRANSLATING if script is translation else {}
+            converse(
+                script, responder=answers, transcriber=transcriber, traces=Path(folder), **kind
+            )
             (trace,) = Path(folder).iterdir()
             shutil.copyfile(trace, FOLDER / f"{script.__name__}.jsonl")  # type: ignore[attr-defined]
 

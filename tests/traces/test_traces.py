@@ -34,4 +34,9 @@ def test_every_line_that_says_something_is_compared(trace: Path, tmp_path: Path)
 
 
 def test_there_is_something_to_replay() -> None:
-    assert [trace.stem for trace in TRACES] == ["interruption", "spoken_turn", "tools_and_mistakes"]
+    assert [trace.stem for trace in TRACES] == [
+        "interruption",
+        "spoken_turn",
+        "tools_and_mistakes",
+        "translation",
+    ]

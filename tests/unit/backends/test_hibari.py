@@ -36,6 +36,7 @@ class TestContract(SynthesizerContract):
 def test_it_speaks_as_marin_and_refuses_other_names() -> None:
     engine = hibari.create({})
     assert engine.capabilities.voices == frozenset({"marin"})
+    assert engine.capabilities.languages == frozenset({"en"})
     with pytest.raises(EngineError, match=r"no voice 'cedar'.*marin"):
         speak(engine, "Hello.", "cedar")
 

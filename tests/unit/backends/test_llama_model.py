@@ -90,6 +90,10 @@ def answer(model: LlamaLanguageModel, *messages: ChatMessage, **more: object) ->
     return asyncio.run(hear(model.generate(request(*messages, **more))))
 
 
+def test_a_model_of_the_manifest_is_trusted_with_english_alone(model) -> None:
+    assert model.capabilities.languages == frozenset({"en"})
+
+
 def test_a_question_is_answered_in_pieces_that_end_with_the_finish(model) -> None:
     heard = answer(model, UserMessage("What is the capital of France?"))
     assert "Paris" in heard.text

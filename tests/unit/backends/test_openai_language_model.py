@@ -133,6 +133,8 @@ def test_what_the_model_can_do_is_said_in_the_settings() -> None:
     assert (plain.sees, plain.reasons) == (False, False)
     able = create({**base, "vision": True, "reasoning": True}).capabilities
     assert (able.sees, able.reasons) == (True, True)
+    assert plain.languages is None
+    assert create({**base, "languages": ["es", "en"]}).capabilities.languages == {"en", "es"}
 
 
 def test_what_was_not_asked_for_is_not_sent() -> None:

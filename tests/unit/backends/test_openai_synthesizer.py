@@ -67,6 +67,12 @@ def test_its_voices_are_those_of_the_settings() -> None:
     assert named.capabilities.voices == {"marin", "cedar"}
 
 
+def test_it_speaks_the_languages_that_it_is_told_to() -> None:
+    settings = {"base_url": "http://127.0.0.1:1/v1", "model": "m"}
+    assert create(settings).capabilities.languages is None
+    assert create(settings | {"languages": ["es", "en"]}).capabilities.languages == {"en", "es"}
+
+
 @pytest.mark.parametrize("size", [1, 3, 1001])
 @pytest.mark.parametrize(
     "content_type", ["audio/pcm", "audio/L16; rate=24000", "application/octet-stream", None]

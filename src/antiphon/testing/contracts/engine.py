@@ -87,3 +87,12 @@ def require_frozen(capabilities: object) -> None:
     field = dataclasses.fields(cast("Any", capabilities))[0].name
     with pytest.raises((dataclasses.FrozenInstanceError, AttributeError)):
         setattr(capabilities, field, None)
+
+
+def require_language_codes(languages: frozenset[str] | None) -> None:
+    """Fail unless languages are named by ISO-639-1 codes, as sessions name them."""
+    assert languages is None or languages
+    for code in languages or ():
+        assert len(code) == 2
+        assert code.isascii()
+        assert code.islower()

@@ -33,6 +33,7 @@ from antiphon.testing.contracts.engine import (
     require_end,
     require_engine_error,
     require_frozen,
+    require_language_codes,
     stop,
 )
 
@@ -201,6 +202,7 @@ class LanguageModelContract(EngineContract[LanguageModel]):
     def test_its_capabilities_are_fixed(self, engine: LanguageModel) -> None:
         assert isinstance(engine.capabilities, LanguageModelCapabilities)
         assert engine.capabilities.context_tokens > 0
+        require_language_codes(engine.capabilities.languages)
         require_frozen(engine.capabilities)
 
     def _require_tools(self, engine: LanguageModel) -> None:

@@ -20,6 +20,7 @@ from antiphon.testing.contracts.engine import (
     require_end,
     require_engine_error,
     require_frozen,
+    require_language_codes,
     stop,
 )
 
@@ -112,4 +113,5 @@ class SynthesizerContract(EngineContract[Synthesizer]):
 
     def test_its_capabilities_are_fixed(self, engine: Synthesizer) -> None:
         assert isinstance(engine.capabilities, SynthesizerCapabilities)
+        require_language_codes(engine.capabilities.languages)
         require_frozen(engine.capabilities)

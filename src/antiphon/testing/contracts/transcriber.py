@@ -24,6 +24,7 @@ from antiphon.testing.contracts.engine import (
     require_end,
     require_engine_error,
     require_frozen,
+    require_language_codes,
     stop,
 )
 from antiphon.testing.speech import silence, speech
@@ -173,4 +174,5 @@ class TranscriberContract(TranscriberOptionsContract):
 
     def test_its_capabilities_are_fixed(self, engine: Transcriber) -> None:
         assert isinstance(engine.capabilities, TranscriberCapabilities)
+        require_language_codes(engine.capabilities.languages)
         require_frozen(engine.capabilities)
