@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from client_programs import json_lines, run
 from conformance_server import Server
+from mcp_server import serving
 from wire import silent, spoken
 
 pytestmark = pytest.mark.usefixtures("scripted")
@@ -27,12 +28,14 @@ def converse(
     scenario: str,
     config: dict[str, Any],
     sound: bytes = b"",
+    mcp_url: str = "",
 ) -> dict[str, Any]:
     environment = {
         "URL": server.tls_url.replace("https", "wss", 1),
         "KEY": server.key,
         "SCENARIO": scenario,
         "CONFIG": json.dumps(config),
+        "MCP_URL": mcp_url,
         "NODE_EXTRA_CA_CERTS": str(server.authority),
         "OPENAI_AGENTS_DISABLE_TRACING": "1",
     }
@@ -80,3 +83,30 @@ def test_speaking_interrupts_the_reply(server: Server, node_packages: Path, dete
     seen = converse(server, node_packages, "interrupted", DETECTIONS[detection], sound=spoken(1000))
     assert seen["interrupted"] == 1
     assert seen["status"] == "cancelled"
+
+
+def test_a_hosted_mcp_tool_is_called_and_its_result_told(
+    server: Server, node_packages: Path
+) -> None:
+    with serving() as tools:
+        seen = converse(server, node_packages, "mcp", {}, mcp_url=tools.url)
+        assert tools.called == ["get-weather example"]
+        assert {each.get("authorization") for each in tools.headers} == {"Bearer agents-token"}
+    assert seen["available"] == ["get-weather"]
+    assert said(seen)[-1] == "The tool says: sunny in example"
+    call = next(item for item in seen["history"] if item["type"] == "mcp_call")
+    assert (call["status"], call["output"]) == ("completed", "sunny in example")
+    assert seen["events"].count("response.created") == 2
+
+
+@pytest.mark.parametrize(("scenario", "calls"), [("mcp_approved", 1), ("mcp_rejected", 0)])
+def test_a_hosted_mcp_tool_waits_for_approval(
+    server: Server, node_packages: Path, scenario: str, calls: int
+) -> None:
+    with serving() as tools:
+        seen = converse(server, node_packages, scenario, {}, mcp_url=tools.url)
+        assert len(tools.called) == calls
+    assert seen["asked"] == ["get-weather"]
+    expected = "sunny in example" if calls else "did not allow"
+    assert expected in said(seen)[-1]
+    assert seen["events"].count("response.created") == 2

@@ -17,7 +17,9 @@ from agents.realtime import (
     RealtimeSession,
     RealtimeSessionEvent,
 )
+from agents.realtime.model_inputs import RealtimeModelSendRawMessage
 from conformance_server import Server
+from mcp_server import serving
 from wire import silent, spoken
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("scripted", "no_tracing")]
@@ -160,3 +162,33 @@ async def test_an_agent_is_exchanged_during_the_session(server: Server) -> None:
         await session.send_message("What is the weather in Paris?")
         await until(session, "tool_end", "audio_end")
         assert weather.asked
+
+
+async def test_mcp_tools_named_in_a_raw_update_are_called(server: Server) -> None:
+    # It has no MCP tools of its own in realtime sessions; its parser knows every event of theirs.
+    agent = RealtimeAgent[None](name="Assistant", instructions="Be brief.")
+    with serving() as tools:
+        mcp = {
+            "type": "mcp",
+            "server_label": "docs",
+            "server_url": tools.url,
+            "allowed_tools": ["get-weather"],
+            "require_approval": "never",
+        }
+        update = {"session": {"type": "realtime", "tools": [mcp]}}
+        async with session_of(server, agent) as session:
+            await session.model.send_event(
+                RealtimeModelSendRawMessage(
+                    message={"type": "session.update", "other_data": update}
+                )
+            )
+            await until(session, "mcp_list_tools.completed")
+            await session.send_message("What is the weather in Paris?")
+            seen = await until(
+                session, "response.mcp_call.completed", "response.done", "response.done"
+            )
+            assert tools.called == ["get-weather example"]
+            history = next(e for e in reversed(seen) if e.type == "history_updated").history
+            texts = [part for item in history for part in getattr(item, "content", ())]
+            told = [getattr(part, "transcript", "") for part in texts]
+            assert "The tool says: sunny in example" in told

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from client_programs import CLIENTS, json_lines, run
 from conformance_server import Server
+from mcp_server import serving
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import BaseModel, TypeAdapter
 from wire import Event, connected, respond, silent, spoken, update, user
@@ -54,6 +55,17 @@ KINDS = {
 """Every event of a plain session; others need a feature to be asked for."""
 ASKED_FOR = {"input_audio_buffer.timeout_triggered"}
 """Events of features that the other cases asked for. Some clients pass those on as unknown."""
+MCP_KINDS = {
+    "mcp_list_tools.completed",
+    "mcp_list_tools.failed",
+    "mcp_list_tools.in_progress",
+    "response.mcp_call.completed",
+    "response.mcp_call.failed",
+    "response.mcp_call.in_progress",
+    "response.mcp_call_arguments.delta",
+    "response.mcp_call_arguments.done",
+}
+"""Every event that a session has besides when it names MCP servers."""
 TOOL = {
     "type": "function",
     "name": "get-weather",
@@ -92,15 +104,47 @@ async def speak_of_everything(server: Server) -> None:
         await wire.error()
 
 
+async def use_mcp(server: Server) -> None:
+    """Import, call, fail, ask and answer, and name a server that is not there."""
+    with serving() as tools:
+        mcp = {"type": "mcp", "server_url": tools.url, "require_approval": "never"}
+        named = [
+            mcp | {"server_label": "good", "allowed_tools": ["get-weather"]},
+            mcp | {"server_label": "bad", "allowed_tools": ["fail"]},
+            mcp | {"server_label": "none", "server_url": "http://127.0.0.1:9/mcp"},
+            mcp | {"server_label": "asks", "require_approval": "always"},
+        ]
+        async with connected(server) as wire:
+            for tool in named:
+                await wire.send(update(tools=[tool]))
+                await wire.until("conversation.item.done")
+            for tool in (named[0], named[1]):
+                choice = {"type": "mcp", "server_label": tool["server_label"]}
+                await wire.send(respond(tools=[tool], tool_choice=choice))
+                await wire.turn()
+                await wire.send(respond(tools=[], tool_choice="none"))
+                await wire.turn()
+            choice = {"type": "mcp", "server_label": "asks", "name": "get-weather"}
+            await wire.send(respond(tool_choice=choice))
+            (asked,) = (await wire.turn())[-2]["response"]["output"]
+            yes = {"type": "mcp_approval_response", "approval_request_id": asked["id"]}
+            item = yes | {"approve": True, "reason": "Why not."}
+            await wire.send({"type": "conversation.item.create", "item": item})
+            await wire.until("response.mcp_call.completed")
+            await wire.turn()
+
+
 @pytest.fixture
 async def frames(server: Server) -> list[str]:
     await speak_of_everything(server)
+    await use_mcp(server)
     return server.frames
 
 
 async def test_every_kind_of_event_is_among_the_frames(frames: list[str]) -> None:
     adapter = TypeAdapter[Any](RealtimeServerEvent)
-    assert {adapter.validate_json(frame).type for frame in frames} - ASKED_FOR == KINDS
+    told = {adapter.validate_json(frame).type for frame in frames}
+    assert told - ASKED_FOR == KINDS | MCP_KINDS
 
 
 def unknown_keys(value: Any, path: str = "") -> Iterator[str]:
@@ -123,6 +167,18 @@ UNTYPED = {
 }
 
 
+# Every item is of this kind; the types of MCP items forget to say so. Why a list of tools is empty
+# is told where the Responses API tells it.
+UNTYPED |= {
+    "conversation.item.added.item.object",
+    "conversation.item.done.item.error",
+    "conversation.item.done.item.object",
+    "response.done.response.output[].object",
+    "response.output_item.added.item.object",
+    "response.output_item.done.item.object",
+}
+
+
 async def test_the_openai_types_name_every_key_of_every_frame(frames: list[str]) -> None:
     adapter = TypeAdapter[Any](RealtimeServerEvent)
     surprises = set()
@@ -133,13 +189,22 @@ async def test_the_openai_types_name_every_key_of_every_frame(frames: list[str])
 
 
 async def test_agents_js_knows_every_frame(frames: list[str], node_packages: Path) -> None:
-    plain = "\n".join(each for each in frames if json.loads(each)["type"] not in ASKED_FOR)
-    printed = run(["node", "parse.mjs"], {}, cwd=node_packages, stdin=plain)
+    # The API has the one for calls that failed; agents-js passes it on as one it does not know.
+    strange = ASKED_FOR | {"response.mcp_call.failed"}
+    known = "\n".join(each for each in frames if json.loads(each)["type"] not in strange)
+    printed = run(["node", "parse.mjs"], {}, cwd=node_packages, stdin=known)
     assert not json_lines(printed)
 
 
 async def test_pipecat_knows_every_frame(frames: list[str], pipecat_python: Path) -> None:
-    plain = "\n".join(each for each in frames if json.loads(each)["type"] not in ASKED_FOR)
+    # It has no MCP tools, and so never sees what comes of them.
+    plain = "\n".join(
+        each
+        for each in frames
+        if json.loads(each)["type"] not in ASKED_FOR
+        and '"mcp' not in each
+        and "response.mcp_" not in each
+    )
     printed = run([pipecat_python, CLIENTS / "pipecat_parse.py"], {}, stdin=plain)
     assert not json_lines(printed)
 

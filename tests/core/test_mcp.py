@@ -351,6 +351,7 @@ def test_a_call_is_made_and_told_in_the_documented_order(talk: Talk) -> None:
     assert (call.name, call.arguments, call.server.label) == ("search", '{"q":"it"}', "docs")
     answers(talk)
     assert talk.since(mark) == [*CALL, "response.mcp_call.completed", *SETTLED, *ENDED]
+    assert {each["obfuscation"] for each in talk.all(CALL[2])} == {""}
     (item,) = talk.last("response.done")["response"]["output"]
     assert (item["type"], item["name"], item["arguments"]) == ("mcp_call", "search", '{"q":"it"}')
     assert (item["output"], item["error"], item["approval_request_id"]) == ("found it", None, None)

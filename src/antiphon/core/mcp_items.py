@@ -20,14 +20,29 @@ _CUT_OFF = McpToolExecutionError(
 )
 
 
-class McpCall(OutputItem):
-    """A call that the server makes itself; the item stays open until the tool has answered."""
+class _Arguments(OutputItem):
+    """The arguments of a call, which are told the same way whatever becomes of it."""
 
-    __slots__ = ("_is_called", "_target")
+    __slots__ = ("_target",)
 
     def __init__(self, ids: Ids, response_id: str, output_index: int, target: McpTarget) -> None:
         super().__init__(ids, response_id, output_index)
         self._target = target
+
+    def write(self, delta: str) -> list[Told]:
+        """Add a piece of the arguments."""
+        self._text.append(delta)
+        # Observed: agents-js knows this event only with `obfuscation`, of whatever length.
+        return [self._tell(server.ResponseMcpCallArgumentsDelta, delta=delta, obfuscation="")]
+
+
+class McpCall(_Arguments):
+    """A call that the server makes itself; the item stays open until the tool has answered."""
+
+    __slots__ = ("_is_called",)
+
+    def __init__(self, ids: Ids, response_id: str, output_index: int, target: McpTarget) -> None:
+        super().__init__(ids, response_id, output_index, target)
         self._is_called = False
 
     @property
@@ -38,11 +53,6 @@ class McpCall(OutputItem):
     def open(self) -> list[Told]:
         """Begin the item."""
         return [ItemOpened(self.response_id, self.output_index, self._item())]
-
-    def write(self, delta: str) -> list[Told]:
-        """Add a piece of the arguments."""
-        self._text.append(delta)
-        return [self._tell(server.ResponseMcpCallArgumentsDelta, delta=delta)]
 
     def close(self, status: ItemStatus, _now: float) -> list[Told]:
         """Make the call once its arguments are complete; end it where nobody waits any more."""
@@ -85,27 +95,18 @@ class McpCall(OutputItem):
         )
 
 
-class McpApproval(OutputItem):
+class McpApproval(_Arguments):
     """The question whether a call may be made, asked once its arguments are complete.
 
     Observed: the arguments come first and already name the item that the call itself will have, so
     that clients can tell what is asked of them (the MCP example of OpenAI's Ruby library).
     """
 
-    __slots__ = ("_target",)
-
-    def __init__(self, ids: Ids, response_id: str, output_index: int, target: McpTarget) -> None:
-        super().__init__(ids, response_id, output_index)
-        self._target = target
+    __slots__ = ()
 
     def open(self) -> list[Told]:
         """Begin: there is nothing to show yet."""
         return []
-
-    def write(self, delta: str) -> list[Told]:
-        """Add a piece of the arguments."""
-        self._text.append(delta)
-        return [self._tell(server.ResponseMcpCallArgumentsDelta, delta=delta)]
 
     def close(self, status: ItemStatus, _now: float) -> list[Told]:
         """Ask, unless the arguments were cut off."""

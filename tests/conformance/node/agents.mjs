@@ -1,10 +1,11 @@
 // agents-js over a WebSocket: one scenario, printed as one JSON object. Base64 sound is read from
 // standard input.
+import { hostedMcpTool } from "@openai/agents-core";
 import { RealtimeAgent, RealtimeSession, tool } from "@openai/agents-realtime";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 
-const { URL: base, KEY: apiKey, SCENARIO: scenario, CONFIG: config } = process.env;
+const { URL: base, KEY: apiKey, SCENARIO: scenario, CONFIG: config, MCP_URL: mcpUrl } = process.env;
 const pcm = Buffer.from(await text(process.stdin), "base64");
 const asked = [];
 const weather = tool({
@@ -16,7 +17,16 @@ const weather = tool({
     return "sunny";
   },
 });
-const agent = new RealtimeAgent({ name: "Assistant", instructions: "Be brief.", tools: [weather] });
+const remote = () =>
+  hostedMcpTool({
+    serverLabel: "docs",
+    serverUrl: mcpUrl,
+    headers: { Authorization: "Bearer agents-token" },
+    allowedTools: { toolNames: ["get-weather"] },
+    requireApproval: scenario === "mcp" ? "never" : { always: { toolNames: ["get-weather"] } },
+  });
+const tools = [scenario.startsWith("mcp") ? remote() : weather];
+const agent = new RealtimeAgent({ name: "Assistant", instructions: "Be brief.", tools });
 const model = scenario === "interrupted" ? "slow" : "gpt-realtime";
 const url = `${base}/v1/realtime?model=${model}`;
 const session = new RealtimeSession(agent, {
@@ -24,7 +34,7 @@ const session = new RealtimeSession(agent, {
   config: JSON.parse(config),
 });
 
-const seen = { errors: [], events: [], audioBytes: 0, interrupted: 0 };
+const seen = { errors: [], events: [], audioBytes: 0, interrupted: 0, asked: [] };
 session.on("error", (error) => seen.errors.push(String(error.error?.message ?? JSON.stringify(error))));
 session.on("audio", (event) => (seen.audioBytes += event.data.byteLength));
 session.on("audio_interrupted", () => (seen.interrupted += 1));
@@ -45,6 +55,13 @@ function speak() {
   }
 }
 
+session.on("tool_approval_requested", (_context, _agent, request) => {
+  seen.asked.push(request.approvalItem.rawItem.name);
+  if (scenario === "mcp_approved") session.approve(request.approvalItem);
+  else session.reject(request.approvalItem);
+});
+
+const imported = scenario.startsWith("mcp") ? come("mcp_list_tools.completed") : null;
 const updated = come("session.updated");
 await session.connect({ apiKey, url });
 await updated;
@@ -56,6 +73,12 @@ if (scenario === "written") {
   const answered = come("response.done", 2);
   session.sendMessage("What is the weather in Paris?");
   await answered;
+} else if (imported) {
+  await imported;
+  const answered = come("response.done", 2);
+  session.sendMessage("What is the weather in Paris?");
+  seen.answer = (await answered).response.output;
+  seen.available = session.availableMcpTools.map((each) => each.name);
 } else if (scenario === "spoken") {
   const answered = come("response.done", 2);
   speak();
@@ -74,6 +97,6 @@ const settled = come("session.updated");
 session.transport.sendEvent({ type: "session.update", session: { type: "realtime" } });
 await settled;
 seen.history = session.history;
-seen.asked = asked;
+seen.asked.push(...asked);
 session.close();
 console.log(JSON.stringify(seen));
