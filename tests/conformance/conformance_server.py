@@ -22,6 +22,8 @@ from antiphon.testing.endpoints import Endpoints, Reply, echo
 from antiphon.testing.schemas import example_arguments
 
 KEY = "sk-conformance"
+LIMITED_KEY = "sk-limited"
+"""A key that may have one session, and ask four things a second."""
 
 SETTINGS = """
 [server]
@@ -29,7 +31,11 @@ port = 0
 tls_port = 0
 
 [auth]
-keys = ["sha256:{key}"]
+keys = ["sha256:{key}", "limited=sha256:{limited}"]
+
+[limits.keys.limited]
+requests = "4/second"
+sessions = 1
 
 [deployments.gpt-realtime]
 stt = {{ engine = "scripted", texts = ["What is the weather like?"] }}
@@ -147,9 +153,9 @@ def scripted(server: Server) -> Endpoints:
 
 
 def _our_server(home: Path, model: Endpoints) -> Iterator[Server]:
-    key = hashlib.sha256(KEY.encode()).hexdigest()
+    key, limited = (hashlib.sha256(each.encode()).hexdigest() for each in (KEY, LIMITED_KEY))
     settings = home / "antiphon.toml"
-    settings.write_text(SETTINGS.format(key=key, endpoint=model.base_url))
+    settings.write_text(SETTINGS.format(key=key, limited=limited, endpoint=model.base_url))
     environment = os.environ | {
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_DATA_HOME": str(home / "data"),

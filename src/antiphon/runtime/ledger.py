@@ -130,8 +130,11 @@ def read(path: Path, since_s: float, until_s: float, by: Grouping | None) -> lis
         return []
     hours = (int(since_s // HOUR_S), int(-(-until_s // HOUR_S)))
     sums: dict[tuple[str | None, str | None, str | None], Used] = {}
-    address = f"{path.resolve().as_uri()}?mode=ro"
+    # To write as well: whoever reads first after a crash takes back what was not finished.
+    address = f"{path.resolve().as_uri()}?mode=rw"
     with contextlib.closing(sqlite3.connect(address, timeout=_BUSY_S, uri=True)) as database:
+        if database.execute(_IS_MADE).fetchone() is None:
+            return []
         for hour, key, deployment, *values in database.execute(_READ, hours):
             group = _group(hour, key, deployment, by)
             sums[group] = sums.get(group, NOTHING) + Used(*values)
@@ -159,8 +162,7 @@ def _opened(path: Path) -> Generator[sqlite3.Connection]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = sqlite3.connect(path, timeout=_BUSY_S)
     try:
-        # Readers do not disturb the writer, and a crash leaves all or nothing of a transaction.
-        database.execute("PRAGMA journal_mode=WAL")
+        # A crash leaves all or nothing of a transaction.
         with database:
             database.execute(_CREATE)
             yield database
@@ -187,3 +189,4 @@ _READ = (
     f"SELECT hour, key, deployment, {', '.join(COLUMNS)} "  # noqa: S608 - our names
     "FROM usage WHERE hour >= ? AND hour < ?"
 )
+_IS_MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'usage'"
