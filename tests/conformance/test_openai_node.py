@@ -67,3 +67,19 @@ def test_a_spoken_question_is_answered_aloud(server: Server, node_packages: Path
     names = types(events)
     assert names.index("input_audio_buffer.speech_stopped") < names.index("response.created")
     assert "response.output_audio.delta" in names
+
+
+@pytest.mark.parametrize("form", ["transcription", "azure transcription"])
+def test_speech_is_transcribed_and_not_answered(
+    server: Server, node_packages: Path, form: str
+) -> None:
+    session = {
+        "type": "transcription",
+        "audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}},
+    }
+    sound = silent(300) + spoken(1200) + silent(600)
+    events = converse(server, node_packages, form, session, sound)
+    assert events[0]["session"]["type"] == "transcription"
+    completed = events[-1]
+    assert completed["transcript"] == "What is the weather like?"
+    assert not [kind for kind in types(events) if kind.startswith(("response.", "error"))]

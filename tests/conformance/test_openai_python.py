@@ -234,3 +234,29 @@ async def test_the_models_are_listed(server: Server) -> None:
     async with AsyncOpenAI(api_key="sk-wrong", base_url=f"{server.url}/v1") as client:
         with pytest.raises(openai.AuthenticationError):
             await client.models.list()
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_speech_is_transcribed_and_not_answered(server: Server, form: str) -> None:
+    async with (
+        FORMS[form](server) as client,
+        client.realtime.connect(extra_query={"intent": "transcription"}) as connection,
+        asyncio.timeout(20),
+    ):
+        created = await until(connection, "session.created")
+        assert created.session.type == "transcription"
+        await connection.session.update(
+            session={
+                "type": "transcription",
+                "audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}},
+                "include": ["item.input_audio_transcription.logprobs"],
+            }
+        )
+        updated = await until(connection, "session.updated")
+        assert updated.session.audio.input.transcription.model == "gpt-4o-mini-transcribe"
+        sound = base64.b64encode(spoken(1000) + silent(600)).decode()
+        await connection.input_audio_buffer.append(audio=sound)
+        completed = await until(connection, "conversation.item.input_audio_transcription.completed")
+        assert completed.transcript == "What is the weather like?"
+        assert "".join(each.token for each in completed.logprobs) == completed.transcript
+        assert completed.usage.type == "tokens"

@@ -176,6 +176,21 @@ async def test_log_probabilities_come_with_every_piece(server: Server) -> None:
             assert each["logprob"] <= 0
 
 
+@pytest.mark.parametrize("address", ["?model=gpt-realtime", "?intent=transcription"])
+async def test_segments_tell_who_spoke(server: Server, address: str) -> None:
+    async with connected(server, f"/v1/realtime{address}") as wire:
+        event = transcribe("gpt-4o-transcribe-diarize")
+        event["session"]["type"] = wire.events[0]["session"]["type"]
+        await wire.send(event)
+        await wire.until("session.updated")
+        await wire.append(spoken(1200) + silent(600))
+        segment = await wire.until(PREFIX + "segment")
+        assert (segment["speaker"], segment["text"]) == ("A", HEARD)
+        assert 0 <= segment["start"] < segment["end"]
+        completed = await wire.until(PREFIX + "completed")
+        assert (completed["transcript"], completed["item_id"]) == (HEARD, segment["item_id"])
+
+
 async def test_a_delay_for_a_model_without_any_is_refused(server: Server) -> None:
     async with connected(server) as wire:
         listening = {"transcription": {"model": "whisper-1", "delay": "low"}}

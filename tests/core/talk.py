@@ -78,6 +78,8 @@ def offer(**changes: Any) -> SessionOffer:
             shares_hearing=True, streams=True, logprobs=True
         ),
         "sure": TranscriptionOffer(logprobs=True),
+        "gpt-4o-transcribe-diarize": TranscriptionOffer(diarizes=True, speakers=True),
+        "alone": TranscriptionOffer(diarizes=True),
         "other-engine": TranscriptionOffer(prompts=True),
     }
     settings: dict[str, Any] = {

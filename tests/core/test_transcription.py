@@ -28,7 +28,7 @@ from antiphon.core.commands import (
     SettleTranscription,
 )
 from antiphon.core.inputs import TranscriptGrew, TranscriptSettled
-from antiphon.engines.stt import Token
+from antiphon.engines.stt import Segment, Token
 
 PREFIX = "conversation.item.input_audio_transcription."
 
@@ -298,6 +298,56 @@ def test_after_words_told_early_the_rest_follows_if_they_were_the_same(
     talk.pauses(400)
     assert deltas(talk) == [told, *rest]
     assert talk.expect(PREFIX + "completed")["transcript"] == "What the user said."
+
+
+def test_segments_tell_who_spoke_when() -> None:
+    talk = Talk(hears_at_once=False)
+    talk.client(transcription("gpt-4o-transcribe-diarize")).says(600).pauses(400)
+    order = opened(talk)[-1]
+    assert order.options.speakers
+    ada, bob = (0.0,), (5.0,)
+    segments = (
+        Segment("Is it you?", 0, 1600, voice=ada),
+        Segment("Yes.", 1800, 2000, voice=ada),
+        Segment("It is me.", 2250, 4000, voice=bob),
+    )
+    talk.give(TranscriptSettled(order.job, "Is it you? Yes. It is me.", (), segments))
+    item_id = talk.last("input_audio_buffer.committed")["item_id"]
+    told = talk.all(PREFIX + "segment")
+    assert [(each["speaker"], each["text"], each["start"], each["end"]) for each in told] == [
+        ("A", "Is it you? Yes.", 0.0, 2.0),
+        ("B", "It is me.", 2.25, 4.0),
+    ]
+    assert {(each["item_id"], each["content_index"]) for each in told} == {(item_id, 0)}
+    assert len({each["id"] for each in told}) == 2
+    talk.expect(PREFIX + "segment", speaker="B")
+    talk.expect(PREFIX + "completed", transcript="Is it you? Yes. It is me.")
+
+
+def test_a_speaker_keeps_the_name_from_turn_to_turn() -> None:
+    talk = Talk(hears_at_once=False)
+    talk.client(transcription("gpt-4o-transcribe-diarize"))
+    for voice in (0.0, 5.0, 0.3):
+        talk.says(600).pauses(400)
+        said = Segment("Hm.", 0, 2000, voice=(voice,))
+        talk.give(TranscriptSettled(opened(talk)[-1].job, "Hm.", (), (said,)))
+        talk.hears("Hm.", job=opened(talk)[-2].job)
+        talk.replies(finish=True)
+    assert [each["speaker"] for each in talk.all(PREFIX + "segment")] == ["A", "B", "A"]
+
+
+def test_other_models_tell_no_segments() -> None:
+    talk = Talk(hears_at_once=False)
+    talk.client(transcription("sure")).says(600).pauses(400)
+    said = Segment("Hm.", 0, 2000, "A")
+    talk.give(TranscriptSettled(opened(talk)[-1].job, "Hm.", (), (said,)))
+    talk.expect(PREFIX + "completed")
+    assert not talk.all(PREFIX + "segment")
+
+
+def test_a_transcriber_that_cannot_tell_speakers_apart_is_refused(talk: Talk) -> None:
+    talk.client(transcription("alone"))
+    talk.expect_error("invalid_parameter", "session.audio.input.transcription.model")
 
 
 # The speaker pauses and goes on

@@ -34,6 +34,7 @@ from antiphon.runtime.speech_scores import SpeechScores
 from antiphon.web.catalogue import Asked, Deployment
 
 _STREAMING_TRANSCRIPTION = frozenset({"gpt-realtime-whisper", "gpt-live-transcribe"})
+_TELLS_SPEAKERS = frozenset({"gpt-4o-transcribe-diarize"})
 _BILLED_BY_DURATION = frozenset({"whisper-1"})
 
 
@@ -194,7 +195,10 @@ def _transcription_offer(
         keywords=able.keywords,
         candidate_languages=able.candidate_languages,
         logprobs=able.logprobs,
-        shares_hearing=transcriber is pipeline.transcriber,
+        diarizes=name in _TELLS_SPEAKERS,
+        speakers=able.speakers,
+        # Whoever has to tell voices apart is no quick hearer.
+        shares_hearing=transcriber is pipeline.transcriber and name not in _TELLS_SPEAKERS,
         streams=able.streams and name in _STREAMING_TRANSCRIPTION,
         bills="duration" if name in _BILLED_BY_DURATION else "tokens",
     )

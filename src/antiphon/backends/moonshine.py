@@ -9,6 +9,7 @@ what lies before the cut is transcribed once and kept as text.
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,11 +23,13 @@ from numpy.typing import NDArray
 from antiphon import weights
 from antiphon.backends.embedded_settings import find_weights, read_settings
 from antiphon.backends.moonshine_model import Hypothesis, MoonshineModel, Vocabulary
+from antiphon.backends.moonshine_speakers import Ears, tell_apart
 from antiphon.backends.moonshine_tokens import between, certainties, spell
 from antiphon.backends.onnx import Interrupt, Model, infer
 from antiphon.backends.speech_window import Utterance, Window
 from antiphon.backends.stable_words import Patience, StableWords, Sureness
 from antiphon.backends.threads import InferenceThreads, Priority, shared
+from antiphon.backends.voiceprint import voiceprint
 from antiphon.engines.stt import (
     STT_SAMPLE_RATE_HZ,
     Delay,
@@ -124,7 +127,7 @@ class Moonshine:
         self, model: SpeechModel, threads: InferenceThreads, *, partials: bool = True
     ) -> None:
         self.capabilities = TranscriberCapabilities(
-            languages=frozenset({"en"}), streams=partials, logprobs=True
+            languages=frozenset({"en"}), streams=partials, logprobs=True, speakers=True
         )
         self._model = model
         self._threads = threads
@@ -135,6 +138,12 @@ class Moonshine:
     ) -> AsyncIterator[Transcript]:
         """Read the audio of one utterance and yield what is understood."""
         _require_english(options)
+        if options.speakers:
+            apart = tell_apart(audio, Ears(self._place, self._hear), gives_tokens=options.logprobs)
+            async with aclosing(apart) as finals:
+                async for final in finals:
+                    yield final
+            return
         hearing = _Hearing(self._model, self._threads, options)
         pieces = aiter(audio)
         reading = asyncio.ensure_future(_next(pieces))
@@ -157,6 +166,12 @@ class Moonshine:
         finally:
             await _end(reading)
             await hearing.close()
+
+    async def _hear(self, samples: NDArray[np.float32]) -> Hypothesis:
+        return await infer(self._threads, Priority.FINAL, self._model.transcribe, samples, ())
+
+    async def _place(self, samples: NDArray[np.float32]) -> tuple[float, ...]:
+        return await infer(self._threads, Priority.FINAL, lambda _: voiceprint(samples))
 
 
 def _require_english(options: TranscriptionOptions) -> None:

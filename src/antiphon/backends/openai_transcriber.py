@@ -21,6 +21,7 @@ from antiphon.engines.stt import (
     Delay,
     FinalTranscript,
     PartialTranscript,
+    Segment,
     Token,
     TranscriberCapabilities,
     TranscriptionOptions,
@@ -34,6 +35,7 @@ MAX_AUDIO_BYTES = 25_000_000
 _MAX_ANSWER_BYTES = 1_048_576
 _OUR_FIELDS = frozenset(
     {
+        "chunking_strategy",
         "file",
         "include[]",
         "keywords[]",
@@ -74,6 +76,8 @@ class TranscriberSettings(EndpointSettings, frozen=True, kw_only=True):
     """Whether the endpoint chooses among the languages in the field `languages[]`."""
     logprobs: bool = False
     """Whether the endpoint tells log-probabilities when `include[]` asks for them."""
+    diarize: bool = False
+    """Whether the endpoint tells speakers apart when `diarized_json` is asked for."""
     extra_body: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     """Further fields of the request, such as `temperature`."""
 
@@ -84,9 +88,21 @@ class _Logprob(msgspec.Struct, frozen=True):
     bytes: tuple[Annotated[int, Meta(ge=0, le=255)], ...] | None = None
 
 
+class _Segment(msgspec.Struct, frozen=True):
+    text: str
+    start: float
+    end: float
+    speaker: str
+
+
 class _Transcription(msgspec.Struct, frozen=True):
     text: str
     logprobs: tuple[_Logprob, ...] | None = None
+
+
+class _Diarized(msgspec.Struct, frozen=True):
+    text: str
+    segments: tuple[_Segment, ...]
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -106,6 +122,7 @@ class OpenAITranscriber:
             candidate_languages=settings.candidate_languages,
             streams=settings.partials_every_ms != 0,
             logprobs=settings.logprobs,
+            speakers=settings.diarize,
         )
         self._settings = settings
         self._endpoint = Endpoint(KIND, settings)
@@ -144,6 +161,8 @@ class OpenAITranscriber:
         async with self._endpoint.post_form(
             "/audio/transcriptions", self._fields(options), file, max_bytes=_MAX_ANSWER_BYTES
         ) as answer:
+            if options.speakers:
+                return await self._tell_apart(answer)
             heard = await (self._follow(answer) if self._settings.stream else self._read(answer))
         return FinalTranscript(heard.text.strip(), _tokens(heard.logprobs))
 
@@ -153,7 +172,10 @@ class OpenAITranscriber:
             "model": self._settings.model,
             "response_format": "json",
         }
-        if self._settings.stream:
+        if options.speakers:
+            fields["response_format"] = "diarized_json"
+            fields["chunking_strategy"] = "auto"
+        elif self._settings.stream:
             fields["stream"] = "true"
         if options.language is not None:
             fields["language"] = options.language
@@ -176,6 +198,15 @@ class OpenAITranscriber:
             return msgspec.json.decode(body, type=_Transcription)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise self._endpoint.invalid_answer("it holds no text") from None
+
+    async def _tell_apart(self, answer: Answer) -> FinalTranscript:
+        answer.require_type("application/json")
+        body = await answer.read()
+        try:
+            heard = msgspec.json.decode(body, type=_Diarized)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise self._endpoint.invalid_answer("it does not tell speakers apart") from None
+        return FinalTranscript(heard.text.strip(), segments=_segments(heard.segments))
 
     async def _follow(self, answer: Answer) -> _Transcription:
         """Return the text at the end of an answer in events."""
@@ -209,6 +240,13 @@ def _tokens(logprobs: tuple[_Logprob, ...] | None) -> tuple[Token, ...]:
             tuple(each.token.encode()) if each.bytes is None else each.bytes,
         )
         for each in logprobs or ()
+    )
+
+
+def _segments(segments: tuple[_Segment, ...]) -> tuple[Segment, ...]:
+    return tuple(
+        Segment(each.text.strip(), round(1000 * each.start), round(1000 * each.end), each.speaker)
+        for each in segments
     )
 
 

@@ -31,6 +31,10 @@ class Ids:
         """Draw the id of a conversation item."""
         return "item_" + self._draw()
 
+    def segment(self) -> str:
+        """Draw the id of what one speaker said."""
+        return "seg_" + self._draw()
+
     def response(self) -> str:
         """Draw the id of a response."""
         return "resp_" + self._draw()

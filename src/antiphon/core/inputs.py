@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from antiphon.core.limits import Standing
 from antiphon.engines.responder import ResponsePiece
-from antiphon.engines.stt import Token
+from antiphon.engines.stt import Segment, Token
 from antiphon.protocol.items import McpError, McpToolListing
 
 
@@ -77,6 +77,7 @@ class TranscriptSettled:
     job: int
     text: str
     tokens: tuple[Token, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,7 @@ class Session(DialogueSession):
         return self._listening.transcriptions.draft(drafted.job, drafted.text)
 
     def _settle(self, settled: inputs.TranscriptSettled) -> Iterable[Told]:
-        heard = FinalTranscript(settled.text, settled.tokens)
+        heard = FinalTranscript(settled.text, settled.tokens, settled.segments)
         return self._listening.settle(settled.job, heard)
 
     def _fail(self, failed: inputs.JobFailed) -> Iterable[Told]:

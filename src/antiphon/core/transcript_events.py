@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import UNSET, UnsetType
 
 from antiphon.core.context import text_tokens
 from antiphon.core.ids import Ids
+from antiphon.core.speakers import Speakers
 from antiphon.core.transcription_offer import TranscriptionOffer
-from antiphon.engines.stt import FinalTranscript, Token
+from antiphon.engines.stt import FinalTranscript, Segment, Token
 from antiphon.protocol import server_events as server
 from antiphon.protocol.response import (
     LogProb,
@@ -40,6 +41,34 @@ def delta(telling: Telling, piece: str, tokens: Sequence[Token], ids: Ids) -> se
         delta=piece,
         logprobs=_logprobs(telling, tokens),
     )
+
+
+def segments(
+    telling: Telling, heard: FinalTranscript, speakers: Speakers, ids: Ids
+) -> list[server.ServerEvent]:
+    """Tell who said what."""
+    if not telling.offer.diarizes:
+        return []
+    told: list[Segment] = []
+    for segment in heard.segments:
+        named = replace(segment, speaker=speakers.name(segment))
+        if told and told[-1].speaker == named.speaker:
+            text = f"{told[-1].text} {named.text}"
+            named = replace(told.pop(), text=text, end_ms=named.end_ms)
+        told.append(named)
+    return [
+        server.ConversationItemInputAudioTranscriptionSegment(
+            event_id=ids.event(),
+            item_id=telling.item_id,
+            content_index=0,
+            id=ids.segment(),
+            text=segment.text,
+            speaker=segment.speaker,
+            start=segment.start_ms / 1000,
+            end=segment.end_ms / 1000,
+        )
+        for segment in told
+    ]
 
 
 def completed(

@@ -20,7 +20,8 @@ from antiphon.core.commands import (
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.happenings import Guessed, Heard, HearingFailed, Told, Transcribed
 from antiphon.core.ids import Ids
-from antiphon.core.transcript_events import Telling, completed, delta
+from antiphon.core.speakers import Speakers
+from antiphon.core.transcript_events import Telling, completed, delta, segments
 from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
 from antiphon.core.transcription_settings import options_of
 from antiphon.engines.stt import FinalTranscript, Token
@@ -67,7 +68,16 @@ class _Run:
 class Transcriptions:
     """All transcriptions of a session."""
 
-    __slots__ = ("_ids", "_is_all", "_is_heard", "_jobs", "_offer", "_runs", "gives_logprobs")
+    __slots__ = (
+        "_ids",
+        "_is_all",
+        "_is_heard",
+        "_jobs",
+        "_offer",
+        "_runs",
+        "_speakers",
+        "gives_logprobs",
+    )
 
     def __init__(
         self, offer: SessionOffer | TranscriptionSessionOffer, ids: Ids, jobs: Iterator[int]
@@ -78,6 +88,7 @@ class Transcriptions:
         self._ids = ids
         self._jobs = jobs
         self._runs: dict[int, _Run] = {}
+        self._speakers = Speakers()
         self.gives_logprobs = False
         """Whether transcripts are told with their log-probabilities, from the next one on."""
 
@@ -255,6 +266,7 @@ class Transcriptions:
         if run.hears:
             told.append(Heard(run.item_id, heard.text))
         if run.publishes is not None:
+            told += segments(run.publishes, heard, self._speakers, self._ids)
             told += completed(run.publishes, heard, run.told, run.duration_ms, self._ids)
             told.append(Transcribed(run.item_id, heard.text))
         return told

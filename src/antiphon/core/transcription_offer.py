@@ -18,6 +18,10 @@ class TranscriptionOffer:
     """Whether it chooses among several languages that are named."""
     logprobs: bool = False
     """Whether it tells how sure it is of each token."""
+    diarizes: bool = False
+    """Whether its name promises to tell who said what."""
+    speakers: bool = False
+    """Whether it can do so."""
     shares_hearing: bool = False
     """Whether the same engine already hears for the responder, so that one run serves both."""
     streams: bool = False

@@ -209,7 +209,7 @@ class TranscriptionSession(RoutedSession):
         return self._listening.transcriptions.grow(grew.job, grew.text, grew.tokens)
 
     def _settle(self, settled: inputs.TranscriptSettled) -> Iterable[Told]:
-        heard = FinalTranscript(settled.text, settled.tokens)
+        heard = FinalTranscript(settled.text, settled.tokens, settled.segments)
         return self._listening.settle(settled.job, heard)
 
     def _fail(self, failed: inputs.JobFailed) -> Iterable[Told]:

@@ -25,6 +25,12 @@ def check_transcription(
     _check_sizes(wanted, path)
     known = models.get(wanted.model)
     if known is not None:
+        if known.diarizes and not known.speakers:
+            raise errors.not_supported(
+                f"{path}.model",
+                f"Telling speakers apart with the transcriber behind '{wanted.model}'",
+                "Name another model, or a deployment whose transcriber can do it.",
+            )
         _check_languages(wanted, path, known)
         _check_hints(wanted, path, known)
 
@@ -56,6 +62,7 @@ def options_of(
         keywords=wanted.keywords or (),
         delay=delay,
         logprobs=logprobs,
+        speakers=known.diarizes,
     )
 
 

@@ -35,6 +35,8 @@ class TranscriberCapabilities:
     """Whether partial transcripts come while one speaks."""
     logprobs: bool = False
     """Whether it tells how sure it was of each token."""
+    speakers: bool = False
+    """Whether it tells who said what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class TranscriptionOptions:
     """How soon somebody wants to read along; None: nobody does."""
     logprobs: bool = False
     """Whether the tokens are wanted."""
+    speakers: bool = False
+    """Whether the segments are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,20 @@ class Token:
     logprob: float
     octets: tuple[int, ...]
     """Its bytes; some tokens are parts of characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What one speaker said in one go."""
+
+    text: str
+    start_ms: int
+    """From the beginning of the utterance's audio."""
+    end_ms: int
+    speaker: str = ""
+    """The engine's own name of the speaker; empty where it knows voices only."""
+    voice: tuple[float, ...] = ()
+    """Where the voice is among all voices: what one speaker says is at most 1 apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +109,8 @@ class FinalTranscript:
     text: str
     tokens: tuple[Token, ...] = ()
     """Those of the text, if they are wanted."""
+    segments: tuple[Segment, ...] = ()
+    """The text by speakers, in the order in which they spoke, if they are wanted."""
 
 
 Transcript = PartialTranscript | DraftTranscript | FinalTranscript

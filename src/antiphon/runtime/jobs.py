@@ -208,9 +208,9 @@ class Jobs:
                         yield TranscriptGrew(job, text, tokens)
                     case DraftTranscript(text):
                         yield TranscriptDrafted(job, text)
-                    case FinalTranscript(text, tokens):
+                    case FinalTranscript(text, tokens, segments):
                         audio.unanswered -= 1
-                        yield TranscriptSettled(job, text, tokens)
+                        yield TranscriptSettled(job, text, tokens, segments)
                     case _:
                         raise _garbage("transcriber", transcript)
         if audio.unanswered > 0 or not audio.has_ended:

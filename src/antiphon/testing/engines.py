@@ -110,6 +110,7 @@ class ScriptedTranscriber:
             candidate_languages=True,
             streams=word_ms > 0,
             logprobs=True,
+            speakers=True,
         )
         self.options: list[stt.TranscriptionOptions] = []
         self.runs = Runs()
@@ -132,7 +133,7 @@ class ScriptedTranscriber:
                     if heard != settled:
                         await self._prepare_final()
                     settled = heard
-                    yield _final(self._text(words, heard), options)
+                    yield _final(self._text(words, heard), heard, options)
                     continue
                 before = self._text(words, heard)
                 heard += _sound_samples(piece)
@@ -141,7 +142,7 @@ class ScriptedTranscriber:
                     yield stt.PartialTranscript(text, added)
             if heard != settled:
                 await self._prepare_final()
-            yield _final(self._text(words, heard), options)
+            yield _final(self._text(words, heard), heard, options)
 
     async def _prepare_final(self) -> None:
         for obstacle in self._before_final:
@@ -156,8 +157,10 @@ class ScriptedTranscriber:
         return "".join(words[: 1 + heard_ms // self._word_ms]).strip()
 
 
-def _final(text: str, options: stt.TranscriptionOptions) -> stt.FinalTranscript:
-    return stt.FinalTranscript(text, _spelled(text, options))
+def _final(text: str, samples: int, options: stt.TranscriptionOptions) -> stt.FinalTranscript:
+    heard_ms = 1000 * samples // stt.STT_SAMPLE_RATE_HZ
+    said = (stt.Segment(text, 0, heard_ms, "A"),) if options.speakers and text else ()
+    return stt.FinalTranscript(text, _spelled(text, options), said)
 
 
 def _spelled(text: str, options: stt.TranscriptionOptions) -> tuple[stt.Token, ...]:

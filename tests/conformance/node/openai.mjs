@@ -22,6 +22,14 @@ const forms = {
     OpenAIRealtimeWS.azure(
       new AzureOpenAI({ endpoint: base, apiKey: key, apiVersion: "2025-08-28", deployment: model }),
     ),
+  transcription: () =>
+    OpenAIRealtimeWS.create(new OpenAI({ baseURL: `${base}/v1`, apiKey: key }), {
+      intent: "transcription",
+    }),
+  "azure transcription": () =>
+    OpenAIRealtimeWS.create(new OpenAI({ baseURL: `${base}/openai/v1`, apiKey: key }), {
+      intent: "transcription",
+    }),
   "browser subprotocols": () =>
     OpenAIRealtimeWebSocket.create(new OpenAI({ baseURL: `${base}/v1`, apiKey: key }), { model }),
 };
@@ -48,7 +56,11 @@ realtime.on("event", (event) =>
 await come("session.created");
 realtime.send({ type: "session.update", session: JSON.parse(session) });
 await come("session.updated");
-const done = come("response.done");
+const done = come(
+  form.endsWith("transcription")
+    ? "conversation.item.input_audio_transcription.completed"
+    : "response.done",
+);
 const pcm = Buffer.from(await text(process.stdin), "base64");
 if (pcm.length > 0) {
   for (let begin = 0; begin < pcm.length; begin += 4800) {

@@ -12,6 +12,7 @@ from antiphon.engines.stt import (
     STT_SAMPLE_RATE_HZ,
     FinalTranscript,
     PartialTranscript,
+    Segment,
     Settle,
     TranscriptionOptions,
 )
@@ -114,6 +115,36 @@ def test_log_probabilities_are_those_of_the_endpoint(*, stream: bool) -> None:
     assert "".join(token.text for token in final.tokens) == final.text
     assert [token.logprob for token in final.tokens][:2] == [-0.5, -1.0]
     assert bytes(final.tokens[0].octets).decode() == final.tokens[0].text
+
+
+def test_speakers_are_those_of_the_endpoint() -> None:
+    segments = [
+        {"id": "s1", "type": "x", "text": " Hi.", "start": 0.0, "end": 1.25, "speaker": "A"},
+        {"id": "s2", "text": "Hello.", "start": 1.5, "end": 2, "speaker": "B"},
+    ]
+    answer = answers.whole({"text": "Hi. Hello.", "segments": segments, "duration": 2.0})
+    heard, endpoints = transcribe(
+        SOUND,
+        lined_up=(answer,),
+        options=TranscriptionOptions(speakers=True),
+        settings={"diarize": True, "stream": True},
+    )
+    form = endpoints.requests[0].form
+    assert (form["response_format"], form["chunking_strategy"]) == (b"diarized_json", b"auto")
+    assert "stream" not in form
+    assert heard == [
+        FinalTranscript(
+            "Hi. Hello.",
+            segments=(Segment("Hi.", 0, 1250, "A"), Segment("Hello.", 1500, 2000, "B")),
+        )
+    ]
+
+
+def test_an_endpoint_that_tells_no_speakers_fails() -> None:
+    options = TranscriptionOptions(speakers=True)
+    with pytest.raises(EngineError) as failed:
+        transcribe(SOUND, options=options, settings={"diarize": True})
+    assert failed.value.code == "engine_invalid_answer"
 
 
 def test_log_probabilities_may_come_without_bytes() -> None:

@@ -80,6 +80,15 @@ class TranscriberOptionsContract(EngineContract[Transcriber]):
                 assert "".join(token.text for token in each.tokens) == each.text
                 assert all(token.logprob <= 0 and token.octets for token in each.tokens)
 
+    def test_segments_are_in_order_and_name_somebody(self, engine: Transcriber) -> None:
+        options = TranscriptionOptions(speakers=engine.capabilities.speakers)
+        for each in self.hear(engine, self.utterance(), options=options):
+            if isinstance(each, FinalTranscript):
+                assert bool(each.segments) == (options.speakers and bool(each.text))
+                assert all(said.speaker or said.voice for said in each.segments)
+                starts = [said.start_ms for said in each.segments]
+                assert starts == sorted(starts)
+
     def test_tokens_come_only_when_they_are_asked_for(self, engine: Transcriber) -> None:
         for each in self.hear(engine, *cut(self.utterance(), 512), SETTLE):
             if isinstance(each, PartialTranscript | FinalTranscript):
