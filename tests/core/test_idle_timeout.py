@@ -80,7 +80,9 @@ def test_its_transcript_is_told_and_empty(asked: Talk) -> None:
     asked.pauses(7_200)
     item_id = asked.expect(TRIGGERED)["item_id"]
     kind = "conversation.item.input_audio_transcription.completed"
-    assert asked.expect(kind, item_id=item_id)["transcript"] == ""
+    told = asked.expect(kind, item_id=item_id)
+    assert told["transcript"] == ""
+    assert told["usage"] == {"type": "duration", "seconds": 0}
 
 
 def test_it_goes_on_for_as_long_as_nobody_speaks(asked: Talk) -> None:

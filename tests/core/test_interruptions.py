@@ -74,6 +74,64 @@ def test_while_a_reply_is_played_it_is_not_over() -> None:
     talk.expect(STARTED)
 
 
+def coughed(talk: Talk, transcript: str) -> Talk:
+    talk.transcript = transcript
+    return hears(talk, *[0.02] * 10, *COUGH, *[0.02] * 20)
+
+
+def test_a_cough_while_nobody_speaks_is_an_item_without_an_answer(talk: Talk) -> None:
+    talk.scores_at_once = False
+    coughed(talk, "")
+    talk.expect("input_audio_buffer.speech_stopped")
+    talk.expect("input_audio_buffer.committed")
+    talk.expect("conversation.item.done")
+    assert talk.all("response.created") == []
+    hears(talk, *VOICE, *[0.02] * 10)
+    talk.expect("response.created")
+
+
+@pytest.mark.parametrize("transcript", ["Yes.", "Hm"])
+def test_a_short_word_is_answered(talk: Talk, transcript: str) -> None:
+    talk.scores_at_once = False
+    coughed(talk, transcript).expect("response.created")
+
+
+def test_a_voice_without_words_is_answered(talk: Talk) -> None:
+    talk.scores_at_once = False
+    talk.transcript = ""
+    hears(talk, *VOICE, *[0.02] * 10)
+    talk.expect("response.created")
+
+
+def test_what_nobody_has_understood_yet_is_answered(talk: Talk) -> None:
+    talk.scores_at_once = talk.hears_at_once = False
+    coughed(talk, "").expect("response.created")
+
+
+def test_a_responder_that_hears_decides_about_coughs_itself() -> None:
+    talk = Talk(offer(hears="audio"), scores_at_once=False)
+    coughed(talk, "").expect("response.created")
+
+
+def test_a_cough_makes_the_idle_timeout_begin_anew() -> None:
+    talk = Talk(scores_at_once=False)
+    talk.client(session_update(turn_detection=server_vad(idle_timeout_ms=5_000)))
+    talk.client(RESPOND).replies(audio_ms=100, finish=True)
+    hears(talk, *[0.02] * 100)
+    coughed(talk, "")
+    hears(talk, *[0.02] * 100)
+    assert "input_audio_buffer.timeout_triggered" not in talk.types
+    hears(talk, *[0.02] * 60)
+    talk.expect("input_audio_buffer.timeout_triggered")
+
+
+def test_before_the_first_reply_a_cough_begins_no_timeout(talk: Talk) -> None:
+    talk.scores_at_once = False
+    talk.client(session_update(turn_detection=server_vad(idle_timeout_ms=5_000)))
+    coughed(talk, "").waits(20)
+    assert "input_audio_buffer.timeout_triggered" not in talk.types
+
+
 def test_when_nobody_speaks_the_first_frame_counts() -> None:
     talk = Talk(scores_at_once=False)
     hears(talk, 0.5)

@@ -32,6 +32,8 @@ class TurnCommitted:
     """PCM16 mono 24 kHz."""
     by: Literal["vad", "client", "timeout"]
     """Who ended it; "timeout": nobody said anything."""
+    is_noise: bool = False
+    """Whether it is known to hold no words and hardly sounded like speech."""
 
 
 Certainty = Literal["stable", "draft", "settled"]

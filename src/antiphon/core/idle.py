@@ -31,6 +31,15 @@ class IdleClock:
         """Begin to count: a reply has been sent, and so much of it is still to be played."""
         self._silence = _Silence(position_ms + round(unplayed_s * 1000), now + unplayed_s)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the silence after a reply is counted."""
+        return self._silence is not None
+
+    def restart(self, position_ms: int) -> None:
+        """Begin anew at the audio that came in last."""
+        self._silence = _Silence(position_ms, self._audio_at)
+
     def stop(self) -> None:
         """Count no more: somebody does something."""
         self._silence = None

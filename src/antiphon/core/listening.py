@@ -52,6 +52,8 @@ class _Turn:
     held: list[Frames] = field(default_factory=list[Frames])
     """Silence after the provisional end: fed only if the user goes on."""
     start_ms: int = 0
+    is_awaited: bool = False
+    """Whether the silence before it was counted."""
     predicting: int | None = None
     """The job that tells whether the turn sounds finished."""
 
@@ -222,7 +224,9 @@ class Listening:
 
     def end_turn(self, committed: TurnCommitted, now: float) -> list[Told]:
         """End the transcription of a turn whose item has been told."""
-        duration_ms = len(committed.audio) // BYTES_PER_MS
+        # Observed: silence that an idle timeout ends counts as no speech.
+        heard = b"" if committed.by == "timeout" else committed.audio
+        duration_ms = len(heard) // BYTES_PER_MS
         return self.transcriptions.end(committed.item_id, duration_ms, now)
 
     def _take_unwatched(self, frames: Frames) -> list[Told]:
@@ -283,7 +287,11 @@ class Listening:
         return [triggered, *opened, TurnCommitted(turn.item_id, pcm, by="timeout")]
 
     def _begin_turn(self, start_ms: int, end_ms: int) -> list[Told]:
+        was_awaited = self._idle.is_running
         self._idle.stop()
+        detection = self._settings.turn_detection
+        if detection is not None and detection.interrupt_response:
+            self._detector.is_spoken_over = False
         # The padding cannot reach into audio that an earlier turn has taken.
         start_ms = max(start_ms, self._audio.start_ms)
         self._audio.forget_before(start_ms)
@@ -291,7 +299,7 @@ class Listening:
         started = InputAudioBufferSpeechStarted(
             event_id=self._ids.event(), audio_start_ms=start_ms, item_id=turn.item_id
         )
-        turn.start_ms = start_ms
+        turn.start_ms, turn.is_awaited = start_ms, was_awaited
         scored = self._scored_since(start_ms, end_ms)
         return [started, TurnBegan(), *opened, *self._feed(turn, scored, end_ms)]
 
@@ -350,10 +358,19 @@ class Listening:
         stopped = InputAudioBufferSpeechStopped(
             event_id=self._ids.event(), audio_end_ms=stopped_ms, item_id=turn.item_id
         )
-        pcm = self._audio.take(stopped_ms)
+        is_noise = not self._detector.is_certain and self.transcriptions.are_wordless(turn.item_id)
+        if is_noise and turn.is_awaited:
+            self._idle.restart(stopped_ms)
+        detection = self._settings.turn_detection
+        if detection is not None and detection.create_response and not is_noise:
+            # Frames that came together with the end of the turn are already over its answer.
+            self._detector.is_spoken_over = True
+        committed = TurnCommitted(
+            turn.item_id, self._audio.take(stopped_ms), by="vad", is_noise=is_noise
+        )
         unasked = self._stop_predicting(turn)
         self._forget_turn()
-        return [*unasked, stopped, TurnCommitted(turn.item_id, pcm, by="vad")]
+        return [*unasked, stopped, committed]
 
     def _forget_turn(self) -> None:
         self._turn = None

@@ -260,7 +260,8 @@ class Session(DialogueSession):
     def _on_turn_committed(self, turn: happenings.TurnCommitted) -> Iterable[Told]:
         told = self._expand(self._dialogue.commit_turn(turn))
         vad = self._session.audio.input.turn_detection
-        if turn.by != "client" and vad is not None and vad.create_response:
+        is_due = turn.by != "client" and not turn.is_noise
+        if is_due and vad is not None and vad.create_response:
             told += self._expand(self._respond_to_turn())
         else:
             told += self._expand(self._dialogue.responses.discard_guess())

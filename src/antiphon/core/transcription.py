@@ -142,6 +142,11 @@ class Transcriptions:
         """Tell whether the text at a pause is going to be `Guessed`."""
         return any(run.leads for run in self._listening(item_id))
 
+    def are_wordless(self, item_id: str) -> bool:
+        """Tell whether it is known that no words are heard in an item."""
+        leading = [run for run in self._listening(item_id) if run.leads]
+        return any(run.settled is not None and not run.settled.text.strip() for run in leading)
+
     def end(self, item_id: str, duration_ms: int, now: float) -> list[Told]:
         """End an item's audio; its transcripts follow, at once where they are known already."""
         told: list[Told] = []

@@ -68,9 +68,8 @@ class TranscriptionSession(RoutedSession):
         self._id = ids.session()
         self._expires_at = int(now + offer.max_session_s)
         self._include: Include | None = None
-        self._input = AudioInput(
-            turn_detection=ServerVad(silence_duration_ms=offer.silence_duration_ms)
-        )
+        detection = ServerVad(silence_duration_ms=offer.silence_duration_ms)
+        self._input = _unanswered(AudioInput(turn_detection=detection))
         self._conversation = Conversation()
         self._listening = Listening(
             self._input,
@@ -125,7 +124,7 @@ class TranscriptionSession(RoutedSession):
         around = Circumstances(has_spoken=False, is_buffering=self._listening.is_buffering)
         changed = self._input
         if patch.audio is not UNSET and patch.audio.input is not UNSET:
-            changed = listen(changed, patch.audio.input, self._offer, around)
+            changed = _unanswered(listen(changed, patch.audio.input, self._offer, around))
         self._check_turns(changed)
         include = self._include if patch.include is UNSET else patch.include
         check_include(include, changed.transcription, self._offer.transcription_models)
@@ -261,6 +260,15 @@ def _check_fields(patch: SessionPatch) -> None:
             raise errors.unknown_parameter(f"session.{name}", _CURE)
     if patch.audio is not UNSET and patch.audio.output is not UNSET:
         raise errors.unknown_parameter("session.audio.output", _CURE)
+
+
+def _unanswered(listening: AudioInput) -> AudioInput:
+    """Say what is not told here: that turns get no answer and cut none off."""
+    detection = listening.turn_detection
+    if detection is None:
+        return listening
+    silent = structs.replace(detection, create_response=False, interrupt_response=False)
+    return structs.replace(listening, turn_detection=silent)
 
 
 def _told(

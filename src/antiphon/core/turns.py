@@ -69,8 +69,6 @@ class Onset:
     onset_ms: int
     heard_ms: int
     """The end of the last frame that may have held speech."""
-    certain_ms: float
-    """How much speech there was, each frame weighed by how certain it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +93,13 @@ class Pause:
 class TurnDetector:
     """Follow one stream of speech probabilities."""
 
-    __slots__ = ("_settings", "_state", "is_spoken_over")
+    __slots__ = ("_certain_ms", "_settings", "_state", "is_spoken_over")
 
     def __init__(self, settings: TurnDetection) -> None:
         self._settings = settings
         self._state: Silence | Onset | Speech | Pause = Silence()
+        self._certain_ms = 0.0
+        """Speech since it began, each frame weighed by how certain it is."""
         self.is_spoken_over = False
         """Whether the assistant speaks: then a turn begins with sustained speech alone."""
 
@@ -107,6 +107,11 @@ class TurnDetector:
     def is_speech(self) -> bool:
         """Whether a turn has begun and not ended."""
         return isinstance(self._state, Speech | Pause)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether enough of what was heard last was surely speech."""
+        return self._certain_ms >= SUSTAINED_MS
 
     @property
     def is_idle(self) -> bool:
@@ -150,18 +155,19 @@ class TurnDetector:
         """Take the speech probability of the frame that ends at ``end_ms``."""
         match self._state:
             case Silence():
-                is_speech = probability >= self._threshold
-                onset = Onset(end_ms - FRAME_MS, end_ms, 0)
-                return self._rise(onset, probability, end_ms) if is_speech else None
+                if probability < self._threshold:
+                    return None
+                self._certain_ms = FRAME_MS * self._certainty(probability)
+                return self._rise(end_ms - FRAME_MS, end_ms)
             case Onset():
                 return self._go_on(self._state, probability, end_ms)
             case Speech(heard_ms):
-                if self._holds_speech(probability):
+                if self._add(probability):
                     self._state = Speech(heard_ms=end_ms)
                     return None
                 return self._fall_silent(heard_ms, end_ms)
             case Pause(heard_ms, _, opinions):
-                if self._holds_speech(probability):
+                if self._add(probability):
                     self._state = Speech(heard_ms=end_ms)
                     return SpeechResumed()
                 self._state = replace(self._state, silent_to_ms=end_ms)
@@ -171,26 +177,29 @@ class TurnDetector:
     def _threshold(self) -> float:
         return self._settings.threshold if isinstance(self._settings, ServerVad) else 0.5
 
-    def _holds_speech(self, probability: float) -> bool:
-        return probability >= max(0.01, self._threshold - HYSTERESIS)
+    def _add(self, probability: float) -> bool:
+        """Add a frame to the speech that has begun, or tell that it holds none."""
+        if probability < max(0.01, self._threshold - HYSTERESIS):
+            return False
+        self._certain_ms += FRAME_MS * self._certainty(probability)
+        return True
 
     def _go_on(self, onset: Onset, probability: float, end_ms: int) -> Change | None:
-        if self._holds_speech(probability):
-            return self._rise(onset, probability, end_ms)
+        if self._add(probability):
+            return self._rise(onset.onset_ms, end_ms)
         if end_ms - onset.heard_ms > _ONSET_GAP_MS:
             self._state = Silence()
         return None
 
-    def _rise(self, onset: Onset, probability: float, end_ms: int) -> Change | None:
+    def _rise(self, onset_ms: int, end_ms: int) -> Change | None:
         """Begin a turn, unless what is heard over a reply may still be a cough."""
-        certain_ms = onset.certain_ms + FRAME_MS * self._certainty(probability)
-        if self.is_spoken_over and certain_ms < SUSTAINED_MS:
-            self._state = Onset(onset.onset_ms, end_ms, certain_ms)
+        if self.is_spoken_over and not self.is_certain:
+            self._state = Onset(onset_ms, end_ms)
             return None
         self._state = Speech(heard_ms=end_ms)
         # Spec: the start includes the padding, which may reach back
         # past the first sample of the session; hence the clamp.
-        return SpeechStarted(max(0, onset.onset_ms - padding_ms(self._settings)))
+        return SpeechStarted(max(0, onset_ms - padding_ms(self._settings)))
 
     def _certainty(self, probability: float) -> float:
         # Who lowers the threshold has a voice that the VAD is less certain of.

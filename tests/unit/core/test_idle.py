@@ -36,6 +36,16 @@ def test_audio_that_flows_puts_the_clock_off(clock: IdleClock) -> None:
     assert clock.deadline(30_000) == 132
 
 
+def test_it_can_begin_anew(clock: IdleClock) -> None:
+    assert clock.is_running
+    clock.stop()
+    assert not clock.is_running
+    clock.hear(110.0)
+    clock.restart(20_000)
+    assert clock.deadline(5_000) == 115
+    assert clock.start_of(25_000, 5_000) == 20_000
+
+
 def test_it_can_be_stopped(clock: IdleClock) -> None:
     clock.stop()
     assert clock.deadline(5_000) is None
