@@ -447,6 +447,15 @@ def test_a_speaker_who_is_too_far_ahead_is_told_to_wait() -> None:
     assert talk.types.count("error") == 1
 
 
+def test_sound_that_nobody_scores_stops_the_speaker(talk: Interpreting) -> None:
+    talk.scores_at_once = False
+    minute = append(bytes(60_000 * 48))
+    for _ in range(12):
+        talk.client(minute)
+    assert talk.error()["code"] == "input_audio_buffer_full"
+    assert 10 * 60 * 16_000 <= len(talk.scored()) <= 11 * 60 * 16_000
+
+
 def test_text_that_nobody_translates_stops_the_speaker(talk: Interpreting) -> None:
     for _ in range(40):
         talk.says(400).pauses().hears("word " * 40 + "end.")

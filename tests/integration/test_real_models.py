@@ -89,9 +89,11 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Client]:
+async def connected(
+    url: str, path: str = "/v1/realtime?model=gpt-realtime"
+) -> AsyncIterator[Client]:
     async with websockets.connect(
-        f"{url}/v1/realtime?model=gpt-realtime",
+        f"{url}{path}",
         additional_headers={"Authorization": "Bearer test"},
         max_size=None,
         proxy=None,
@@ -173,3 +175,30 @@ async def test_the_second_turn_reads_the_first_from_the_prompt_cache(server: str
     first, second = usages
     assert second["input_tokens"] > first["input_tokens"]
     assert second["input_token_details"]["cached_tokens"] > first["input_tokens"] // 2
+
+
+async def test_embedded_engines_say_again_in_english_what_they_heard(server: str) -> None:
+    said = "Good morning everybody. The meeting begins at noon, in the large room."
+    path = "/v1/realtime/translations?model=gpt-realtime-translate"
+    async with connected(server, path) as client:
+        shown = {"audio": {"input": {"transcription": {"model": "gpt-realtime-whisper"}}}}
+        await client.send({"type": "session.update", "session": shown})
+        pcm = to_pcm16(await spoken(said))
+        for start in range(0, len(pcm), 9_600):
+            audio = base64.b64encode(pcm[start : start + 9_600]).decode()
+            await client.send({"type": "session.input_audio_buffer.append", "audio": audio})
+        await client.send({"type": "session.close"})
+        events = await client.read_until("session.closed")
+
+    def joined(kind: str) -> str:
+        return "".join(event["delta"] for event in events if event["type"] == kind)
+
+    assert word_error_rate(said, joined("session.input_transcript.delta")) <= 0.1
+    translated = joined("session.output_transcript.delta")
+    assert word_error_rate(said, translated) <= 0.1
+    sound = b"".join(
+        base64.b64decode(event["delta"])
+        for event in events
+        if event["type"] == "session.output_audio.delta"
+    )
+    assert word_error_rate(translated, await heard(sound)) <= 0.2

@@ -8,6 +8,7 @@ neither may an utterance: one that goes on and on is cut at any short pause, and
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,7 +175,7 @@ class Utterances:
             scores = [*(scored.scores or ()), *(0.0 for _ in scored.frames)]
             for frame, probability in zip(scored.frames, scores, strict=False):
                 observed += self._observe(frame, probability)
-        return observed
+        return _joined(observed)
 
     def finish(self) -> list[Observed]:
         """End the utterance that is in progress, if any: the stream ends here."""
@@ -221,3 +222,15 @@ class Utterances:
         self._utterance = None
         self._detector.reset()
         return [Ended()]
+
+
+def _joined(observed: list[Observed]) -> list[Observed]:
+    """Put sound that follows sound together."""
+    joined: list[Observed] = []
+    for is_sound, group in groupby(observed, key=lambda each: isinstance(each, Spoke)):
+        if is_sound:
+            samples = [each.samples for each in group if isinstance(each, Spoke)]
+            joined.append(Spoke(np.concatenate(samples)))
+        else:
+            joined += group
+    return joined
