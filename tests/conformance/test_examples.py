@@ -5,6 +5,7 @@ Shows Clients, unmodified: Java's `WebSocket`; the quickstarts
 
 import re
 import shutil
+import sys
 import wave
 from pathlib import Path
 
@@ -87,6 +88,38 @@ def test_the_java_client_hears_and_is_answered(server: Server, java: str, tmp_pa
     printed = run(command, server.azure)
     assert "You said: What is the weather like?" in printed
     assert "The answer: You said: What is the weather like?" in printed
+
+
+def assert_resumed(printed: str, whole: str) -> None:
+    assert "The connection was lost" in printed
+    missed, answer = re.search(r"\[Back\. (\d+) events.*?\]\n(.*)", printed, re.DOTALL).groups()
+    assert int(missed) > 0
+    before = printed.split("\n[The connection", maxsplit=1)[0]
+    story = before + answer.split("\nThe answer is")[0]
+    assert (story, printed.splitlines()[-1]) == (
+        whole.split("\nThe answer is", maxsplit=1)[0],
+        whole.splitlines()[-1],
+    )
+
+
+@pytest.mark.usefixtures("scripted")
+def test_the_python_client_that_reconnects_hears_the_whole_answer(server: Server) -> None:
+    script = EXAMPLES / "resume" / "python" / "reconnecting.py"
+    whole = run_python(script, server.azure)
+    assert "You said: Tell me a story about a lighthouse.\nThe answer is completed" in whole
+    cut = run([sys.executable, script, "--cut"], server.azure)
+    assert_resumed(cut, whole)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_the_javascript_client_that_reconnects_hears_the_whole_answer(
+    server: Server, node_packages: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "resume"
+    shutil.copytree(EXAMPLES / "resume" / "javascript", copy)
+    (copy / "node_modules").symlink_to(node_packages / "node_modules")
+    whole = run(["node", "index.js"], server.azure, cwd=copy)
+    assert_resumed(run(["node", "index.js", "--cut"], server.azure, cwd=copy), whole)
 
 
 @pytest.mark.usefixtures("scripted")

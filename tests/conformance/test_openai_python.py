@@ -208,6 +208,20 @@ async def test_secure_sockets_are_trusted_with_the_printed_bundle(server: Server
         assert (await connection.recv()).type == "session.created"
 
 
+@pytest.mark.usefixtures("scripted")
+async def test_a_session_is_come_back_to_with_the_parameters_of_the_sdk(server: Server) -> None:
+    client = AsyncOpenAI(api_key=server.key, websocket_base_url=f"{server.websocket}/v1")
+    async with client:
+        wish = {"antiphon_resume": "1"}
+        async with client.realtime.connect(model="gpt-realtime", extra_query=wish) as connection:
+            told = await until(connection, "antiphon.session.resumable")
+            token = {"antiphon_resume": told.token, "antiphon_after": told.event_id}
+            async with client.realtime.connect(model="gpt-realtime", extra_query=token) as again:
+                resumed = await again.recv()
+                assert resumed.type == "antiphon.session.resumed"
+                assert (await ask(again, "Hello!"))[-1].response.status == "completed"
+
+
 def test_the_synchronous_client_asks_and_is_answered(server: Server) -> None:
     client = OpenAI(api_key=server.key, websocket_base_url=f"{server.websocket}/v1")
     with client, client.realtime.connect(model="gpt-realtime") as connection:

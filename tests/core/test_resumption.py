@@ -4,8 +4,10 @@ Shows Session length: a warning before the end
 """
 
 import random
+from types import MappingProxyType
 from typing import Any
 
+import interpreting
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,9 +28,20 @@ from talk import (
 )
 
 from antiphon.core.commands import ParkSession
-from antiphon.core.inputs import Disconnected, Draining, Interrupted, Resumed
+from antiphon.core.ids import Ids
+from antiphon.core.inputs import (
+    Connected,
+    DeadlineReached,
+    Disconnected,
+    Draining,
+    Interrupted,
+    Resumed,
+)
 from antiphon.core.kept_events import SURELY_HEARD_S
+from antiphon.core.kinds import open_session
 from antiphon.core.resumption import ResumptionTerms
+from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
+from antiphon.protocol.resumption import AntiphonSessionResumed
 
 WAIT_S = 100
 TERMS = ResumptionTerms(wait_s=WAIT_S)
@@ -315,6 +328,36 @@ def test_a_lost_connection_wins_no_time() -> None:
     talk.waits(100)
     lose(talk)
     assert come_back(talk)[0]["session"]["expires_at"] == expires_at
+
+
+# Every kind of session
+
+
+def test_a_transcription_session_goes_on_in_mid_turn() -> None:
+    models = MappingProxyType({"whisper-1": TranscriptionOffer(bills="duration")})
+    talk = Talk(TranscriptionSessionOffer(models), terms=TERMS)
+    audio = {"input": {"transcription": {"model": "whisper-1"}}}
+    session = {"type": "transcription", "audio": audio}
+    talk.client({"type": "session.update", "session": session})
+    talk.says(500)
+    lose(talk)
+    talk.waits(10)
+    resumed = come_back(talk)[0]
+    assert resumed["session"] == talk.all("session.updated")[-1]["session"]
+    talk.says(300).pauses(500)
+    kind = "conversation.item.input_audio_transcription.completed"
+    assert talk.expect(kind)["transcript"] == "What the user said."
+
+
+def test_a_translation_session_may_be_come_back_to_after_its_time() -> None:
+    translated = interpreting.offer(max_session_s=600)
+    session = open_session(translated, Ids(b"seed"), START, TERMS)
+    told = [*session.handle(Connected(), START), *session.handle(DeadlineReached(), START + 600)]
+    assert [type(each) for each in told if isinstance(each, ParkSession)] == [ParkSession]
+    resumed = session.handle(Resumed(), START + 630)[0]
+    assert isinstance(resumed, AntiphonSessionResumed)
+    assert resumed.session.expires_at == START + 1230
+    assert resumed.item_ids == ()
 
 
 # How much is kept

@@ -23,6 +23,7 @@ from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.speech_scores import SpeechScores
 from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber, ScriptedVad
 from antiphon.transports.base import DEFAULT_LIMITS, OutboxLimits
+from antiphon.transports.websocket import ABORT_EXTENSION
 from antiphon.web.application import create_application
 from antiphon.web.catalogue import Asked, Catalogue, Deployment
 from antiphon.web.entrance import Entrance
@@ -50,6 +51,13 @@ class Server:
     parking: Parking | None = None
     ended: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     """The path of each WebSocket whose serving has ended."""
+
+    sockets: list[Callable[[], None]] = field(default_factory=list)
+    """What cuts each WebSocket without a word."""
+
+    def cut(self) -> None:
+        """Cut the newest connection, as a network does."""
+        self.sockets[-1]()
 
     @property
     def websocket(self) -> str:
@@ -135,7 +143,7 @@ def deployment(name: str, responder: ScriptedResponder, max_session_s: float) ->
 
 
 @asynccontextmanager
-async def served(  # noqa: PLR0913 - each is a setting of the server
+async def served(  # noqa: PLR0913, PLR0915 - each is a setting of the server
     *,
     responder: ScriptedResponder | None = None,
     limit: int = 1000,
@@ -167,6 +175,8 @@ async def served(  # noqa: PLR0913 - each is a setting of the server
     server = Server(url, sessions, metrics, catalogue, responder, parking)
 
     async def observed(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            server.sockets.append(scope["extensions"][ABORT_EXTENSION])
         try:
             await application(scope, receive, send)
         finally:

@@ -16,7 +16,9 @@ from antiphon.cli.conversation import Conversation, Wishes
 from antiphon.cli.devices import Playback
 from antiphon.cli.realtime_client import RealtimeClient
 from antiphon.cli.recordings import read_wav, write_wav
+from antiphon.core.resumption import ResumptionTerms
 from antiphon.engines.responder import SpokenAudio, SpokenText
+from antiphon.runtime.parking import Parking
 from antiphon.testing.engines import ScriptedResponder
 from antiphon.testing.scripts import Hang
 from antiphon.testing.speech import speech
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.anyio
 
 PROGRAM = Path(sys.executable).with_name("antiphon")
 SECOND = 48_000
+OUT = '{direction="out"}'
 
 
 async def talk(home: Path, *arguments: str, said: bytes = b"") -> tuple[int, str, str]:
@@ -56,6 +59,41 @@ async def test_a_recording_is_spoken_and_the_reply_is_kept(serve, tmp_path: Path
     assert "completed" in facts
     assert "answered after" in facts
     assert len(read_wav(answer)) > SECOND // 4
+
+
+async def test_a_lost_connection_costs_a_talk_nothing(serve, tmp_path: Path) -> None:
+    cut = asyncio.Event()
+    answer = ScriptedResponder(
+        rule=lambda _: [
+            SpokenText("One "),
+            SpokenAudio(bytes(SECOND), "One "),
+            cut,
+            SpokenText("two."),
+            SpokenAudio(bytes(SECOND), "two."),
+        ]
+    )
+    async with (
+        serve(responder=answer, parking=Parking(ResumptionTerms())) as server,
+        asyncio.TaskGroup() as tasks,
+    ):
+        talking = tasks.create_task(talk(tmp_path, "--text", "Count.", "--url", server.url))
+        async with asyncio.timeout(30):
+            while not server.measured("antiphon_audio_base64_bytes_total").get(OUT):
+                await asyncio.sleep(0)
+        server.cut()
+        cut.set()
+        await talking
+    status, out, _ = talking.result()
+    assert status == 0
+    assert "antiphon: One two." in out
+    assert "2.0 s of speech" in out
+
+
+async def test_where_nothing_can_be_resumed_a_talk_goes_on_without(serve, tmp_path: Path) -> None:
+    async with serve() as server:
+        status, out, _ = await talk(tmp_path, "--text", "Hi.", "--url", server.url)
+    assert status == 0
+    assert "antiphon: You said: Hi." in out
 
 
 async def test_turns_follow_each_other_in_one_session(serve, tmp_path: Path) -> None:
