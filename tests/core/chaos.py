@@ -29,7 +29,14 @@ from talk import (
     user_text,
 )
 
-from antiphon.core.commands import OpenTranscription, PredictTurnEnd, ScoreSpeech, StartResponse
+from antiphon.core.commands import (
+    CallTool,
+    ListTools,
+    OpenTranscription,
+    PredictTurnEnd,
+    ScoreSpeech,
+    StartResponse,
+)
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.inputs import (
     DeadlineReached,
@@ -37,6 +44,8 @@ from antiphon.core.inputs import (
     JobFailed,
     ResponseProduced,
     SpeechScored,
+    ToolAnswered,
+    ToolsListed,
     TranscriptGrew,
     TranscriptSettled,
     TurnEndPredicted,
@@ -50,6 +59,7 @@ from antiphon.engines.responder import (
     SpokenText,
     WrittenText,
 )
+from antiphon.protocol.items import McpHttpError, McpToolListing
 
 Step = tuple[str, Any]
 
@@ -67,12 +77,23 @@ _TRANSCRIPTIONS = [
     None,
     *({"model": name} for name in ("whisper-1", "gpt-realtime-whisper", "other-engine", "unknown")),
 ]
+
+
+def _mcp(label: str, approval: str) -> Event:
+    url = f"https://{label}.example.com/mcp"
+    tool = {"type": "mcp", "server_label": label, "server_url": url}
+    return tool | {"require_approval": approval}
+
+
 _UPDATES: list[Event] = [
     *(session_update(turn_detection=vad) for vad in _VADS),
     *(session_update(transcription=wanted) for wanted in _TRANSCRIPTIONS),
     *(session_update(input_format={"type": f"audio/{name}"}) for name in ("pcm", "pcmu", "pcma")),
     *(session_update(output_format={"type": f"audio/{name}"}) for name in ("pcm", "pcmu")),
     session_update(tools=[function("f"), function("g")]),
+    session_update(tools=[_mcp("docs", "never"), function("g")]),
+    session_update(tools=[_mcp("docs", "always"), _mcp("more", "never")]),
+    session_update(tools=[{"type": "mcp", "server_label": "docs"}], tool_choice="auto"),
     session_update(tools=[], tool_choice="required"),
     session_update(output_modalities=["text"]),
     session_update(speed=1.5, max_output_tokens=40),
@@ -89,6 +110,8 @@ _RESPONSES: list[Event] = [
     response_create(conversation="none", input=[]),
     response_create(input=[user_text("own")["item"], user_audio(pcm(120))["item"]]),
     response_create(tool_choice="required"),
+    response_create(tools=[_mcp("own", "never")]),
+    response_create(tool_choice={"type": "mcp", "server_label": "docs"}),
     response_create(conversation="none", output_modalities=["text", "audio"]),
     response_create(input=[{"type": "item_reference", "id": "nowhere"}]),
 ]
@@ -132,6 +155,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.sampled_from(["delete", "retrieve", "output", "cancel one", "same id"]), _pick),
     st.tuples(st.just("truncate"), st.tuples(_pick, st.sampled_from([0, 90, 10**6]), _pick)),
     st.tuples(st.just("scores"), st.tuples(_pick, st.sampled_from([0.0, 0.9, float("nan")]))),
+    st.tuples(st.sampled_from(["list tools", "answer tool", "approve", "reject"]), _pick),
     st.tuples(st.just("predict"), st.tuples(_pick, st.sampled_from([0.0, 0.5, 0.9]))),
     st.tuples(st.sampled_from(["settle", "grow", "no text"]), _pick),
     st.tuples(st.just("produce"), st.tuples(_pick, st.sampled_from(_PIECES))),
@@ -248,6 +272,30 @@ class Chaos:
         count = len(order.frames) if order else 1
         self.talk.give(SpeechScored(order.job if order else 999, (probability,) * count))
 
+    def list_tools(self, index: int) -> None:
+        order = self._job(ListTools, index)
+        tool = McpToolListing(name="f", input_schema={"type": "object"})
+        self.talk.give(ToolsListed(order.job if order else 999, (tool,)))
+
+    def answer_tool(self, index: int) -> None:
+        order = self._job(CallTool, index)
+        error = McpHttpError(code=500, message="Broken.") if index % 2 else None
+        output = None if error else "done"
+        self.talk.give(ToolAnswered(order.job if order else 999, output, error))
+
+    def approve(self, index: int) -> None:
+        self._approve(index, approve=True)
+
+    def reject(self, index: int) -> None:
+        self._approve(index, approve=False)
+
+    def _approve(self, index: int, *, approve: bool) -> None:
+        items = [event["item"] for event in self.talk.all("response.output_item.done")]
+        asked = [item["id"] for item in items if item["type"] == "mcp_approval_request"]
+        request = asked[-1 - index] if index < len(asked) else "nobody"
+        item = {"type": "mcp_approval_response", "approval_request_id": request}
+        self.talk.client({"type": "conversation.item.create", "item": item | {"approve": approve}})
+
     def predict(self, what: tuple[int, float]) -> None:
         index, probability = what
         order = self._job(PredictTurnEnd, index)
@@ -296,7 +344,8 @@ class Chaos:
     def fail(self, index: int) -> None:
         jobs = [command.job for command in self.talk.commands if hasattr(command, "frames")]
         jobs += [c.job for c in self.talk.commands if isinstance(c, OpenTranscription)]
-        jobs += [c.job for c in self.talk.commands if isinstance(c, StartResponse)]
+        kinds = StartResponse | ListTools | CallTool
+        jobs += [c.job for c in self.talk.commands if isinstance(c, kinds)]
         job = jobs[-1 - index] if index < len(jobs) else 999
         self.talk.give(JobFailed(job, "engine_broken", "Broken."))
 

@@ -620,6 +620,17 @@ def test_an_approved_call_is_made(talk: Talk) -> None:
     assert not list(pairs(talk.events))
 
 
+def test_an_approved_call_finds_another_id_if_its_own_is_taken(talk: Talk) -> None:
+    (question,) = asks(talk, "search")
+    taken = talk.last("response.mcp_call_arguments.done")["item_id"]
+    talk.client(user_text("Mine.", id=taken)).client(approval(question))
+    answers(talk)
+    item = talk.last("conversation.item.done")["item"]
+    assert item["type"] == "mcp_call"
+    assert item["id"] == talk.last("response.mcp_call.completed")["item_id"] != taken
+    assert talk.item(taken)["type"] == "message"
+
+
 def test_a_rejected_call_is_not_made_and_the_model_learns_why(talk: Talk) -> None:
     (question,) = asks(talk, "search")
     talk.client(approval(question, approve=False, reason="Too dear."))

@@ -26,7 +26,13 @@ from talk import (
     sound_of,
 )
 
-from antiphon.core.commands import FeedTranscription, OpenTranscription, StartResponse
+from antiphon.core.commands import (
+    CallTool,
+    FeedTranscription,
+    ListTools,
+    OpenTranscription,
+    StartResponse,
+)
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.inputs import Disconnected
 
@@ -82,7 +88,7 @@ def test_whatever_begins_ends_once(opened: SessionOffer, answers: bool, steps: l
     ordered = {
         order.job
         for order in chaos.talk.commands
-        if isinstance(order, StartResponse | OpenTranscription)
+        if isinstance(order, StartResponse | OpenTranscription | ListTools | CallTool)
     }
     assert set(cancelled) <= ordered
     assert len(set(cancelled)) == len(cancelled)

@@ -4,7 +4,7 @@ The calls of one response belong together: when the last of them has its answer,
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -140,6 +140,9 @@ class McpCalls:
             self._items.annotate(request_id, mcp_turns.refusal(item))
             self._close(asked.response_id, request_id, is_told=True, now=now)
             return []
+        if not self._items.is_free(asked.item_id):
+            # A client has taken the id that was told for the call.
+            asked = replace(asked, item_id=self._ids.item())
         batch = self._batches.get(asked.response_id)
         if batch is not None:
             batch.open = {*batch.open - {request_id}, asked.item_id}

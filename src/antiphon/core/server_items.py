@@ -25,6 +25,10 @@ class ServerItems:
             event_id=self._ids.event(), previous_item_id=previous, item=item
         )
 
+    def is_free(self, item_id: str) -> bool:
+        """Tell whether no item has this id."""
+        return item_id not in self._conversation
+
     def annotate(self, item_id: str, words: str) -> None:
         """Have the model read an item as more than its client sees of it."""
         entry = self._conversation.find(item_id)

@@ -14,8 +14,11 @@ class AddressError(EngineError):
     """A client's address leads nowhere, or to where it may not lead."""
 
 
-async def resolve(url: str, reach: Reach) -> str:
-    """Return the address to connect to for a URL; raise `AddressError` if there is none."""
+async def resolve(url: str, reach: Reach) -> tuple[str, ...]:
+    """Return the addresses that may be connected to for a URL, the best first.
+
+    Raises `AddressError` when there are none.
+    """
     refusal = reach.refusal(url)
     if refusal is not None:
         raise AddressError("address_refused", refusal)
@@ -28,12 +31,12 @@ async def resolve(url: str, reach: Reach) -> str:
         raise AddressError(
             "address_unknown", "The name of the host is not known. Check its address."
         ) from None
-    addresses = [str(each[4][0]).partition("%")[0] for each in found]
-    admitted = [each for each in addresses if reach.admits(url, each)]
+    addresses = dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found)
+    admitted = tuple(each for each in addresses if reach.admits(url, each))
     if not admitted:
         raise AddressError(
             "address_refused",
             "The host's name leads to an address that is not public. The operator of this server "
             "can name its origin in `allow` in the section [mcp].",
         )
-    return admitted[0]
+    return admitted

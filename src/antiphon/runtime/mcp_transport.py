@@ -30,18 +30,18 @@ def http_client(server: McpServer, reach: Reach) -> httpx2.AsyncClient:
 
 
 class PinnedTransport(httpx2.AsyncBaseTransport):
-    """Connects to the one address that a host's name had when it was first used."""
+    """Connects to the addresses that a host's name had when it was first used, and to no other."""
 
     def __init__(self, reach: Reach, inner: httpx2.AsyncBaseTransport | None = None) -> None:
         self._reach = reach
         self._inner = inner or httpx2.AsyncHTTPTransport()
-        self._addresses: dict[str, str] = {}
+        self._addresses: dict[str, tuple[str, ...]] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request, and note what becomes of it."""
         noted = exchange.get() or Exchange()
         try:
-            response = await self._inner.handle_async_request(await self._pinned(request))
+            response = await self._send(request)
             if response.headers.get("content-encoding", "identity") != "identity":
                 await response.aclose()
                 raise _unasked_encoding()
@@ -62,21 +62,35 @@ class PinnedTransport(httpx2.AsyncBaseTransport):
         """Close all connections."""
         await self._inner.aclose()
 
-    async def _pinned(self, request: httpx2.Request) -> httpx2.Request:
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request to the first address that answers, and stay with that one."""
         url = request.url
         origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
         if origin not in self._addresses:
             self._addresses[origin] = await resolve(str(url), self._reach)
-        headers = request.headers.copy()
-        # What is unpacked here could be a thousand times what was sent.
-        headers["accept-encoding"] = "identity"
-        return httpx2.Request(
-            request.method,
-            url.copy_with(host=self._addresses[origin]),
-            headers=headers,
-            stream=request.stream,
-            extensions={**request.extensions, "sni_hostname": url.host},
-        )
+        *others, last = self._addresses[origin]
+        for address in others:
+            try:
+                response = await self._inner.handle_async_request(_pinned(request, address))
+            except httpx2.ConnectError:
+                continue  # a server on `localhost` often has one of its two addresses only
+            self._addresses[origin] = (address,)
+            return response
+        return await self._inner.handle_async_request(_pinned(request, last))
+
+
+def _pinned(request: httpx2.Request, address: str) -> httpx2.Request:
+    """Return a request that goes to an address, in the name of its host."""
+    headers = request.headers.copy()
+    # What is unpacked here could be a thousand times what was sent.
+    headers["accept-encoding"] = "identity"
+    return httpx2.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
+    )
 
 
 class _Bounded(httpx2.AsyncByteStream):

@@ -77,6 +77,19 @@ async def test_tools_are_listed_and_called_in_one_session(tools: Tools) -> None:
     assert tools.called == ["get-weather Paris"]
 
 
+async def test_a_server_on_localhost_is_found_at_either_of_its_addresses(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lookup(_: object, port: int, **__: object) -> list[Any]:
+        found = [(socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))]
+        return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in found]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup)
+    async with sessions() as held:
+        url = tools.url.replace("127.0.0.1", "localhost")
+        assert (await called(held, url, "get-weather", city="Kiel")).output == "sunny in Kiel"
+
+
 async def test_an_older_server_is_spoken_to_in_events() -> None:
     with serving(events=True) as tools:
         async with sessions() as held:
