@@ -1,7 +1,7 @@
 """Cases 12, 17, 18, 29, 98, 99 and 101: transcripts, and sessions that only transcribe.
 
 Shows Transcription: sessions that only transcribe (`?intent=transcription`); words while one
-speaks; log-probabilities
+speaks; log-probabilities; who said what, in segments
 """
 
 import httpx

@@ -1,9 +1,12 @@
 """Sessions that only transcribe: their own defaults, their own updates, and never a response."""
 
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from talk import (
     CANCEL,
     CLEAR,
@@ -15,6 +18,7 @@ from talk import (
     offer,
     pairs,
     pcm,
+    retrieve,
     sound_of,
     truncate,
     user_text,
@@ -323,3 +327,53 @@ def test_a_prediction_that_fails_disturbs_nobody() -> None:
     talk.pauses(4_200)
     talk.expect("input_audio_buffer.committed")
     assert talk.all("error") == []
+
+
+def steps() -> st.SearchStrategy[Callable[[Talk], object]]:
+    """Anything that a client, its voice or time may do."""
+    events = [
+        WHISPER,
+        STREAMING,
+        transcription("nobody"),
+        transcription(None),
+        settings(turn_detection=None),
+        settings(turn_detection={"type": "semantic_vad"}),
+        settings(format={"type": "audio/pcma"}),
+        COMMIT,
+        CLEAR,
+        *REFUSED_EVENTS,
+    ]
+    return st.one_of(
+        st.sampled_from(events).map(lambda event: lambda talk: talk.client(event)),
+        st.integers(0, 900).map(lambda ms: lambda talk: talk.says(ms)),
+        st.integers(0, 900).map(lambda ms: lambda talk: talk.pauses(ms)),
+        st.integers(0, 40).map(lambda seconds: lambda talk: talk.waits(seconds)),
+        st.just(_retrieve_last),
+    )
+
+
+def _retrieve_last(talk: Talk) -> None:
+    for committed in talk.all("input_audio_buffer.committed")[-1:]:
+        talk.client(retrieve(committed["item_id"]))
+
+
+@given(st.lists(steps(), max_size=12))
+def test_whatever_happens_each_turn_has_one_end_and_nobody_answers(
+    done: list[Callable[[Talk], object]],
+) -> None:
+    talk = transcribing()
+    for step in done:
+        step(talk)
+    talk.waits(60)
+    assert not list(pairs(talk.events))
+    assert not [kind for kind in talk.types if kind.startswith("response.")]
+    assert not [command for command in talk.commands if isinstance(command, StartResponse)]
+    ended = [
+        event["item_id"]
+        for event in talk.events
+        if event["type"] in (PREFIX + "completed", PREFIX + "failed")
+    ]
+    assert len(ended) == len(set(ended))
+    chain = [event["previous_item_id"] for event in talk.all("input_audio_buffer.committed")]
+    items = [event["item_id"] for event in talk.all("input_audio_buffer.committed")]
+    assert chain == [None, *items][: len(items)]

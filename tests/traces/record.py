@@ -28,6 +28,7 @@ from talk import (
     user_text,
 )
 
+from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionSessionOffer
 from antiphon.engines.responder import (
     FunctionCallArguments,
     FunctionCallStarted,
@@ -120,6 +121,24 @@ async def translation(caller: Caller, _: object) -> None:
     await caller.rest()
 
 
+async def transcription(caller: Caller, _: object) -> None:
+    """Turns that are only transcribed, by the VAD and by hand, with log-probabilities."""
+    listening = {"transcription": {"model": "gpt-4o-transcribe"}, "format": ULAW}
+    session = {"type": "transcription", "include": ["item.input_audio_transcription.logprobs"]}
+    audio = {"audio": {"input": listening}}
+    await caller.send({"type": "session.update", "session": session | audio})
+    await say(caller, 300, LOUD)
+    await say(caller, 300, SILENT)
+    done = await caller.expect("conversation.item.input_audio_transcription.completed")
+    await caller.send(RESPOND)
+    await caller.send(retrieve(done["item_id"]))
+    manual = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
+    await caller.send({"type": "session.update", "session": manual})
+    await say(caller, 200, LOUD)
+    await caller.send(COMMIT)
+    await caller.expect("conversation.item.input_audio_transcription.completed")
+
+
 _SPOKEN = [SpokenText("Hello there."), SpokenAudio(_TONE, "Hello there.")]
 _STORY = [SpokenText("Once upon a time."), SpokenAudio(_TONE, "Once upon a time."), Hang()]
 _CALL = [FunctionCallStarted("weather"), FunctionCallArguments('{"city":"Paris"}')]
@@ -133,14 +152,19 @@ def responder(*answers: list[Any]) -> ScriptedResponder:
 
 
 TRANSLATING: dict[str, Any] = {"offer": translation_offer(), "dialect": Translation()}
+TRANSCRIBING: dict[str, Any] = {
+    "offer": TranscriptionSessionOffer({"gpt-4o-transcribe": TranscriptionOffer(logprobs=True)})
+}
 FAILURE = EngineError("engine_unreachable", "The engine cannot be reached. Start it.")
 
 SCRIPTS: list[tuple[Script, ScriptedResponder]] = [
     (spoken_turn, responder(_SPOKEN, _SPOKEN)),
     (interruption, responder(_STORY, _SPOKEN)),
     (tools_and_mistakes, responder(_CALL, _WRITTEN, _WRITTEN)),
+    (transcription, responder()),
     (translation, responder(_SPOKEN, [SpokenText("¿Qué"), FAILURE])),
 ]
+KINDS: dict[Script, dict[str, Any]] = {translation: TRANSLATING, transcription: TRANSCRIBING}
 
 
 def record() -> None:
@@ -148,7 +172,7 @@ def record() -> None:
     for script, answers in SCRIPTS:
         with tempfile.TemporaryDirectory() as folder:
             transcriber = ScriptedTranscriber(["What time is it?"])
-            kind = TRANSLATING if script is translation else {}
+            kind = KINDS.get(script, {})
             converse(
                 script, responder=answers, transcriber=transcriber, traces=Path(folder), **kind
             )

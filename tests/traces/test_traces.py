@@ -38,5 +38,6 @@ def test_there_is_something_to_replay() -> None:
         "interruption",
         "spoken_turn",
         "tools_and_mistakes",
+        "transcription",
         "translation",
     ]

@@ -150,7 +150,7 @@ def _offer(
         voices=capabilities.voices,
         hears=capabilities.hears,
         transcription_models={
-            name: _transcription_offer(name, transcriber, pipeline)
+            name: _transcription_offer(plan.likes.get(name, name), transcriber, pipeline)
             for name, transcriber in pipeline.transcription_models.items()
         },
         default_voice=_default_voice(plan, capabilities),
@@ -178,7 +178,7 @@ def _translation_offer(
         language=pairs.preferred,
         voice=_default_voice(plan, pipeline.responder.capabilities),
         transcription_models={
-            name: _transcription_offer(name, transcriber, pipeline)
+            name: _transcription_offer(plan.likes.get(name, name), transcriber, pipeline)
             for name, transcriber in pipeline.transcription_models.items()
         },
         max_session_s=plan.session_minutes * 60,
@@ -186,7 +186,7 @@ def _translation_offer(
 
 
 def _transcription_offer(
-    name: str, transcriber: Transcriber, pipeline: Pipeline
+    like: str, transcriber: Transcriber, pipeline: Pipeline
 ) -> TranscriptionOffer:
     able = transcriber.capabilities
     return TranscriptionOffer(
@@ -195,12 +195,12 @@ def _transcription_offer(
         keywords=able.keywords,
         candidate_languages=able.candidate_languages,
         logprobs=able.logprobs,
-        diarizes=name in _TELLS_SPEAKERS,
+        diarizes=like in _TELLS_SPEAKERS,
         speakers=able.speakers,
         # Whoever has to tell voices apart is no quick hearer.
-        shares_hearing=transcriber is pipeline.transcriber and name not in _TELLS_SPEAKERS,
-        streams=able.streams and name in _STREAMING_TRANSCRIPTION,
-        bills="duration" if name in _BILLED_BY_DURATION else "tokens",
+        shares_hearing=transcriber is pipeline.transcriber and like not in _TELLS_SPEAKERS,
+        streams=able.streams and like in _STREAMING_TRANSCRIPTION,
+        bills="duration" if like in _BILLED_BY_DURATION else "tokens",
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import get_args
 
 import msgspec
 
@@ -14,6 +15,7 @@ from antiphon.config.schema import (
     ProfileName,
     Settings,
     Stage,
+    TranscriptionModel,
 )
 from antiphon.config.voices import with_voices
 from antiphon.engines.plugins import EngineKind
@@ -41,16 +43,7 @@ REALTIME_MODELS = (
 )
 """Names that clients connect to out of the box."""
 
-TRANSCRIPTION_MODELS = (
-    "whisper-1",
-    "gpt-4o-transcribe",
-    "gpt-4o-mini-transcribe",
-    "gpt-4o-mini-transcribe-2025-12-15",
-    "gpt-4o-transcribe-diarize",
-    "gpt-transcribe",
-    "gpt-live-transcribe",
-    "gpt-realtime-whisper",
-)
+TRANSCRIPTION_MODELS: tuple[TranscriptionModel, ...] = get_args(TranscriptionModel)
 """Names that clients ask for as input transcription out of the box."""
 
 
@@ -116,6 +109,8 @@ class RealtimePlan:
     """A responder, or a language model and a synthesizer."""
     transcription: Mapping[str, EnginePlan]
     """Transcribers by the name that a session may ask for."""
+    likes: Mapping[str, TranscriptionModel]
+    """The models that they behave like, where their names do not say."""
     voice: str | None
     """The voice that the settings name, which must exist."""
     preferred_voice: str
@@ -135,6 +130,8 @@ class TranslationPlan:
     """A language model and a synthesizer."""
     transcription: Mapping[str, EnginePlan]
     """Transcribers by the name that a session may ask for."""
+    likes: Mapping[str, TranscriptionModel]
+    """The models that they behave like, where their names do not say."""
     voice: str | None
     """The voice that the settings name, which must exist."""
     preferred_voice: str
@@ -187,9 +184,8 @@ def plan_translations(settings: Settings) -> list[TranslationPlan]:
     if all(each.kind == "transcription" for each in settings.deployments.values()):
         well_known = [name for name in TRANSLATION_MODELS if name not in settings.deployments]
         defined = dict.fromkeys(well_known, DeploymentSettings(kind="translation"))
-    minutes = settings.server.session_minutes
     return [
-        _translation(name, each, stages, transcription, minutes) for name, each in defined.items()
+        _translation(name, each, stages, transcription, settings) for name, each in defined.items()
     ]
 
 
@@ -237,6 +233,7 @@ def _realtime(
         stt=stt,
         answer=answer,
         transcription={**dict.fromkeys(TRANSCRIPTION_MODELS, stt), **transcription},
+        likes=_likes(settings),
         voice=deployment.voice,
         preferred_voice="marin" if _is_second_generation(name) else "alloy",
         silence_duration_ms=(
@@ -253,7 +250,7 @@ def _translation(
     deployment: DeploymentSettings,
     stages: Mapping[Stage, EngineSettings],
     transcription: Mapping[str, EnginePlan],
-    minutes: int,
+    settings: Settings,
 ) -> TranslationPlan:
     stt = _fill("stt", deployment, stages)
     return TranslationPlan(
@@ -262,11 +259,17 @@ def _translation(
         stt=stt,
         answer=(_fill("llm", deployment, stages), _fill("tts", deployment, stages)),
         transcription={**dict.fromkeys(TRANSCRIPTION_MODELS, stt), **transcription},
+        likes=_likes(settings),
         voice=deployment.voice,
         preferred_voice="marin",
         language=deployment.language,
-        session_minutes=deployment.session_minutes or minutes,
+        session_minutes=deployment.session_minutes or settings.server.session_minutes,
     )
+
+
+def _likes(settings: Settings) -> dict[str, TranscriptionModel]:
+    named = settings.deployments.items()
+    return {name: each.like for name, each in named if each.like is not None}
 
 
 def _is_second_generation(name: str) -> bool:

@@ -165,8 +165,11 @@ class Reader:
             if unused:
                 self._report(
                     place,
-                    f"A transcription deployment only has `stt`. Remove: {', '.join(unused)}.",
+                    "A transcription deployment only has `stt` and `like`. Remove: "
+                    f"{', '.join(unused)}.",
                 )
+        elif deployment.like is not None:
+            self._report(place, "Only a transcription deployment is `like` a model. Remove it.")
         self._check_languages(place, deployment)
         if deployment.responder is not None and (deployment.llm or deployment.tts):
             self._report(place, "A `responder` answers by itself: remove `llm` and `tts`, or it.")

@@ -12,6 +12,17 @@ from antiphon.engines.plugins import EngineKind
 from antiphon.protocol.session import Tool
 
 ProfileName = Literal["test", "small", "default"]
+TranscriptionModel = Literal[
+    "whisper-1",
+    "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-mini-transcribe-2025-12-15",
+    "gpt-4o-transcribe-diarize",
+    "gpt-transcribe",
+    "gpt-live-transcribe",
+    "gpt-realtime-whisper",
+]
+"""Names that clients ask for as input transcription out of the box."""
 DeploymentKind = Literal["realtime", "transcription", "translation"]
 Language = Literal["en", "es", "pt", "fr", "ja", "ru", "zh", "de", "ko", "hi", "id", "vi", "it"]
 Stage = Literal["vad", "turn", "stt", "llm", "tts", "responder"]
@@ -200,6 +211,13 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
         ),
     ] = None
     stt: Annotated[EngineSettings | None, Meta(description="Speech to text.")] = None
+    like: Annotated[
+        TranscriptionModel | None,
+        Meta(
+            description="Which transcription model a deployment of kind `transcription` behaves "
+            "like: when deltas come, whether speakers are told, how it bills; unset: its name says."
+        ),
+    ] = None
     llm: Annotated[EngineSettings | None, Meta(description="Language model.")] = None
     tts: Annotated[EngineSettings | None, Meta(description="Text to speech.")] = None
     responder: Annotated[

@@ -134,7 +134,15 @@ WRONG = [
     ),
     (
         "[deployments.x]\nkind = 'transcription'\ntts = 'kokoro'",
-        "antiphon.toml:2: A transcription deployment only has `stt`. Remove: tts.",
+        "antiphon.toml:2: A transcription deployment only has `stt` and `like`. Remove: tts.",
+    ),
+    (
+        "[deployments.x]\nlike = 'whisper-1'",
+        "antiphon.toml:2: Only a transcription deployment is `like` a model. Remove it.",
+    ),
+    (
+        "[deployments.x]\nkind = 'transcription'\nlike = 'whisper-9'",
+        "antiphon.toml:3: ",
     ),
     (
         "[deployments.x]\nresponder = 'scripted'\nllm = 'llama'",
