@@ -1,4 +1,7 @@
-"""What unmodified SDKs make of limits: they wait as long as they are told, and try again."""
+"""What unmodified SDKs make of limits: they wait as long as they are told, and try again.
+
+Shows Limits: SDKs that wait and try again by themselves
+"""
 
 import json
 import os

@@ -19,6 +19,7 @@ from antiphon.engines.stt import Transcriber
 from antiphon.protocol.dialects import Dialect
 from antiphon.protocol.dialects.ga import Ga
 from antiphon.runtime.pipelines import Pipeline
+from antiphon.runtime.quotas import Account
 from antiphon.runtime.runner import Surroundings, run_session
 from antiphon.runtime.speech_scores import SpeechScores
 from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber, ScriptedVad
@@ -39,6 +40,7 @@ class Caller:
     dialect: Dialect = field(default_factory=Ga)
     limits: OutboxLimits = DEFAULT_LIMITS
     traces: Path | None = None
+    account: Account | None = None
     now: float = 1_800_000_000.0
     events: list[Event] = field(default_factory=list)
     ledgers: list[AudioLedger] = field(default_factory=list)
@@ -56,7 +58,9 @@ class Caller:
             self.transcriber,
             MappingProxyType(models),
         )
-        around = Surroundings(lambda: self.now, self.stopping, self.traces, self.ledgers.append)
+        around = Surroundings(
+            lambda: self.now, self.stopping, self.traces, self.ledgers.append, self.account
+        )
         await run_session(self.connection, self.offer, pipeline, around)
 
     async def send(self, event: Event | str) -> None:

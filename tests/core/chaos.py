@@ -36,12 +36,14 @@ from antiphon.core.commands import (
     PredictTurnEnd,
     ScoreSpeech,
     StartResponse,
+    TakeQuota,
 )
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.inputs import (
     DeadlineReached,
     Draining,
     JobFailed,
+    QuotaChanged,
     ResponseProduced,
     SpeechScored,
     ToolAnswered,
@@ -50,6 +52,7 @@ from antiphon.core.inputs import (
     TranscriptSettled,
     TurnEndPredicted,
 )
+from antiphon.core.limits import Standing
 from antiphon.engines.llm import TokenUsage
 from antiphon.engines.responder import (
     FunctionCallArguments,
@@ -166,6 +169,8 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("truncate spoken"), st.sampled_from([0, 90, 1000])),
     st.tuples(st.just("fail"), _pick),
     st.tuples(st.just("wait"), st.sampled_from([0.0, 0.2, 29.0, 61.0])),
+    st.tuples(st.just("quota"), st.tuples(_pick, st.sampled_from([-5, 0, 40, 900]))),
+    st.tuples(st.just("refuse"), _pick),
     st.tuples(st.sampled_from(["deadline", "drain"]), st.none()),
 )
 SESSIONS = st.lists(STEPS, min_size=5, max_size=40)
@@ -322,6 +327,17 @@ class Chaos:
 
     def drain(self, _: None) -> None:
         self.talk.give(Draining())
+
+    def quota(self, what: tuple[int, int]) -> None:
+        index, remaining = what
+        name: Any = "requests" if index == 0 else "tokens"
+        standing = Standing(name, 1000, remaining, self.talk.now + index)
+        self.talk.give(QuotaChanged((standing,)))
+
+    def refuse(self, index: int) -> None:
+        taken = [each for each in self.talk.commands if isinstance(each, TakeQuota)]
+        response_id = taken[-1 - index].response_id if index < len(taken) else "resp_nobody"
+        self.talk.give(QuotaChanged((), response_id, 3.0))
 
     def produce(self, what: tuple[int, Any]) -> None:
         index, piece = what

@@ -1,4 +1,7 @@
-"""Quotas and the ledger of real servers: one alone, and two that count on one Redis."""
+"""Quotas and the ledger of real servers: one alone, and two that count on one Redis.
+
+Shows Limits: quotas that several servers share (Redis, Valkey)
+"""
 
 import hashlib
 import json

@@ -222,7 +222,10 @@ class Account:
         if self._windows:
             self._tell = tell
             self._quotas.join(self, self._windows)
-            tell(QuotaChanged(self._standings()))
+            if self._known:
+                tell(QuotaChanged(self._standings()))
+            else:
+                self._quotas.call(self._look, self._hear, Outcome(()))
 
     def close(self) -> None:
         """Tell nothing any more."""
@@ -244,6 +247,14 @@ class Account:
     def hear(self, spent: Mapping[Window, Standing]) -> None:
         """Learn that somebody else took the last of some quotas."""
         self._known |= {each: spent[each] for each in self._windows if each in spent}
+        if self._tell is not None:
+            self._tell(QuotaChanged(self._standings()))
+
+    def _look(self) -> Outcome:
+        return self._quotas.take(self._windows, {})
+
+    def _hear(self, outcome: Outcome) -> None:
+        self._learn(outcome.standings)
         if self._tell is not None:
             self._tell(QuotaChanged(self._standings()))
 

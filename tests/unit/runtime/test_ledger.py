@@ -1,4 +1,7 @@
-"""The usage ledger: what sessions use, and what stays of it in the file."""
+"""The usage ledger: what sessions use, and what stays of it in the file.
+
+Shows Limits: a ledger of what each key used (`antiphon usage`)
+"""
 
 import logging
 import sqlite3

@@ -47,7 +47,7 @@ class Client:
     def take(self, tokens: int, response: str = "resp_1", requests: int = 1) -> float | None:
         """Take, and return for how long it was refused."""
         self.account.perform(TakeQuota(response, requests, tokens))
-        return self.told[-1].refused_s
+        return self.told[-1].refused_s if self.told else None
 
     def settle(self, tokens: int, response: str = "resp_1") -> None:
         self.account.perform(SettleQuota(response, tokens))

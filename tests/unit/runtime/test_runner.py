@@ -17,6 +17,8 @@ from antiphon.engines.responder import (
     WrittenText,
 )
 from antiphon.protocol.errors import EngineError
+from antiphon.runtime.counters import Counters
+from antiphon.runtime.quotas import Limits, Policy, Quotas
 from antiphon.runtime.trace import replay
 from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber, answer
 from antiphon.testing.scripts import Hang
@@ -349,3 +351,37 @@ def test_requests_name_their_session() -> None:
     keys = {request.session_key for request in [*responder.requests, *responder.prepared]}
     assert keys == {caller.events[0]["session"]["id"]}
     assert isinstance(responder.requests[0], ResponseRequest)
+
+
+def test_a_session_takes_from_its_quotas_and_its_trace_replays(tmp_path: Path) -> None:
+    clock = Caller().now
+    policy = Policy(Limits.parse("3/minute", "100/minute", None))
+    quotas = Quotas(policy, Counters(None, lambda: clock))
+
+    async def script(caller: Caller, _: Serving) -> None:
+        done = []
+        for _ in range(4):
+            await caller.send(user_text("Hi"))
+            await caller.send(TEXT)
+            done.append((await caller.expect("response.done"))["response"])
+        assert (done[0]["status"], done[-1]["status"]) == ("completed", "failed")
+        error = done[-1]["status_details"]["error"]
+        assert error["code"] == "rate_limit_exceeded"
+        assert error["message"].endswith("Please try again in 60.0s.")
+
+    account = quotas.account("anna", "gpt-realtime")
+    caller = converse(script, traces=tmp_path, account=account)
+    assert not list(pairs(caller.events))
+    (trace,) = tmp_path.glob("*.jsonl")
+    assert b"QuotaChanged" in trace.read_bytes()
+    assert list(replay(trace)) == []
+
+
+def test_a_session_without_an_account_is_not_limited() -> None:
+    async def script(caller: Caller, _: Serving) -> None:
+        await caller.send(user_text("Hi"))
+        await caller.send(TEXT)
+        (told,) = (await caller.expect("rate_limits.updated"))["rate_limits"]
+        assert (told["name"], told["limit"]) == ("tokens", 1_000_000)
+
+    converse(script)

@@ -18,6 +18,7 @@ from antiphon.core.inputs import (
     Disconnected,
     Draining,
     JobFailed,
+    QuotaChanged,
     ResponseProduced,
     SpeechScored,
     ToolAnswered,
@@ -25,6 +26,7 @@ from antiphon.core.inputs import (
     TranscriptGrew,
     TranscriptSettled,
 )
+from antiphon.core.limits import Standing
 from antiphon.core.prompts import PromptVersion, StoredPrompt
 from antiphon.core.routing import Input
 from antiphon.core.session import Session
@@ -93,6 +95,9 @@ EVERYTHING: list[Input] = [
     ASIDE,
     ResponseProduced(2, WrittenText("Hi")),
     JobFailed(2, "broken", "Broken."),
+    QuotaChanged((Standing("tokens", 500, 500, NOW + 60), Standing("requests", 9, 9, NOW + 60))),
+    CREATE,
+    QuotaChanged((Standing("tokens", 500, 0, NOW + 60, "2 hours", "deployment"),), "resp_1", 1.5),
     DeadlineReached(),
     Draining(),
     Disconnected("gone"),
