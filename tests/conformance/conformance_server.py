@@ -42,6 +42,26 @@ stt = {{ engine = "scripted", texts = ["What is the weather like?"] }}
 llm = {{ engine = "openai", base_url = "{endpoint}", model = "rule" }}
 tts = {{ engine = "scripted", ms_per_character = 30, voices = ["alloy", "ash", "cedar", "marin"] }}
 
+[deployments.able]
+stt = {{ engine = "scripted", texts = ["What is the weather like?"] }}
+tts = {{ engine = "openai", base_url = "{endpoint}", model = "mouth" }}
+[deployments.able.llm]
+engine = "openai"
+base_url = "{endpoint}"
+model = "rule"
+vision = true
+reasoning = true
+
+[voices.voice_ann]
+endpoint_voice = "ann-2"
+
+[prompts.support.1]
+instructions = "You help {{{{customer}}}}."
+
+[prompts.support.2]
+instructions = "You serve {{{{customer}}}} with {{{{product}}}}."
+variables = {{ product = "phones" }}
+
 [deployments.broken]
 stt = {{ engine = "scripted" }}
 llm = {{ engine = "openai", base_url = "http://127.0.0.1:9/v1", model = "none" }}

@@ -9,6 +9,8 @@ import pytest
 from conformance_server import Server
 from wire import connected, respond, update
 
+from antiphon.testing.endpoints import CHAT, SPEECH, Endpoints
+
 pytestmark = pytest.mark.anyio
 
 QUICKSTART: dict[str, Any] = {
@@ -50,6 +52,8 @@ ECHOED: list[dict[str, Any]] = [
     {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "high"}}}},
     {"audio": {"output": {"voice": "marin"}}},
     {"tracing": "auto"},
+    {"tracing": {"workflow_name": "Support", "group_id": "call-7", "metadata": {"tier": "a"}}},
+    {"parallel_tool_calls": False},
     {"tracing": None},
     {"audio": {"output": {"speed": 0.25}}},
     {"audio": {"output": {"speed": 1.5}}},
@@ -132,7 +136,29 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "invalid_value",
         "session.tools[0].server_url",
     ),
-    ({"prompt": {"id": "pmpt_1"}}, "invalid_parameter", "session.prompt"),
+    ({"prompt": {"id": "pmpt_1"}}, "invalid_value", "session.prompt.id"),
+    (
+        {"prompt": {"id": "support"}, "instructions": "x"},
+        "missing_required_parameter",
+        "session.prompt.variables.customer",
+    ),
+    ({"reasoning": {"effort": "low"}}, "invalid_parameter", "session.reasoning"),
+    (
+        {"audio": {"output": {"voice": {"id": "x"}}}},
+        "invalid_value",
+        "session.audio.output.voice.id",
+    ),
+    (
+        {
+            "truncation": {
+                "type": "retention_ratio",
+                "retention_ratio": 0.8,
+                "token_limits": {"post_instructions": 32_000},
+            }
+        },
+        "integer_above_max_value",
+        "session.truncation.token_limits.post_instructions",
+    ),
 ]
 
 
@@ -192,3 +218,50 @@ async def test_a_model_in_an_update_changes_nothing(server: Server, model: str) 
     async with connected(server) as wire:
         await wire.send(update(model=model))
         assert (await wire.until("session.updated"))["session"]["model"] == "gpt-realtime"
+
+
+async def test_tracing_cannot_be_changed_once_it_is_enabled(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send(update(tracing="auto"), update(tracing="auto"))
+        await wire.until("session.updated")
+        await wire.until("session.updated")
+        await wire.send(update(tracing={"workflow_name": "Other"}))
+        assert (await wire.error())["param"] == "session.tracing"
+
+
+ABLE = "/v1/realtime?model=able"
+
+
+async def test_a_stored_prompt_gives_instructions_that_the_client_may_override(
+    server: Server, scripted: Endpoints
+) -> None:
+    async with connected(server, ABLE) as wire:
+        prompt = {"id": "support", "version": None, "variables": {"customer": "Ann"}}
+        await wire.send(update(prompt=prompt))
+        session = (await wire.until("session.updated"))["session"]
+        assert session["prompt"] == prompt
+        assert session["instructions"] == "You serve Ann with phones."
+        await wire.say("Hello.")
+        await wire.send(respond(prompt=prompt | {"version": "1"}, output_modalities=["text"]))
+        await wire.turn()
+        asked = scripted.requests_to(CHAT)[-1].fields["messages"]
+        assert asked[0] == {"role": "system", "content": "You help Ann."}
+        await wire.send(update(instructions="Mine."))
+        assert (await wire.until("session.updated"))["session"]["instructions"] == "Mine."
+
+
+async def test_effort_and_a_voice_of_ones_own_reach_the_engines(
+    server: Server, scripted: Endpoints
+) -> None:
+    async with connected(server, ABLE) as wire:
+        voice = {"id": "voice_ann"}
+        await wire.send(update(reasoning={"effort": "low"}, audio={"output": {"voice": voice}}))
+        session = (await wire.until("session.updated"))["session"]
+        assert session["reasoning"] == {"effort": "low"}
+        assert session["audio"]["output"]["voice"] == voice
+        await wire.say("Hello.")
+        await wire.send(respond(reasoning={"effort": "high"}))
+        response = (await wire.turn())[-2]["response"]
+        assert response["audio"]["output"]["voice"] == "voice_ann"
+        assert scripted.requests_to(CHAT)[-1].fields["reasoning_effort"] == "high"
+        assert scripted.requests_to(SPEECH)[-1].fields["voice"] == "ann-2"

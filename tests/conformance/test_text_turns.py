@@ -234,3 +234,72 @@ async def test_an_answer_stopped_by_a_content_filter_says_so(
         details = {"type": "incomplete", "reason": "content_filter"}
         assert (response["status"], response["status_details"]) == ("incomplete", details)
         assert response["output"][0]["status"] == "incomplete"
+
+
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
+    "WjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def picture(url: str) -> Event:
+    """Case 102."""
+    content = [
+        {"type": "input_text", "text": "What is this?"},
+        {"type": "input_image", "image_url": url, "detail": "low"},
+    ]
+    item = {"type": "message", "role": "user", "content": content}
+    return {"type": "conversation.item.create", "item": item}
+
+
+async def test_a_picture_is_shown_to_a_model_that_sees(server: Server, scripted: Endpoints) -> None:
+    async with connected(server, "/v1/realtime?model=able") as wire:
+        await wire.send(picture(PIXEL))
+        item = (await wire.until("conversation.item.done"))["item"]
+        assert item["content"][1]["image_url"] == PIXEL
+        await wire.send({"type": "conversation.item.retrieve", "item_id": item["id"]})
+        assert (await wire.until("conversation.item.retrieved"))["item"] == item
+        await wire.send(respond(output_modalities=["text"]))
+        usage = (await wire.turn())[-2]["response"]["usage"]
+        assert usage["input_token_details"]["image_tokens"] == 85
+        shown = scripted.requests_to(CHAT)[-1].fields["messages"][-1]["content"]
+        assert shown == [
+            {"type": "text", "text": "What is this?"},
+            {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}},
+        ]
+
+
+@pytest.mark.parametrize("url", ["https://example.com/a.png", "data:image/png;base64,AAAA"])
+async def test_a_picture_by_address_or_of_nothing_is_refused(server: Server, url: str) -> None:
+    async with connected(server, "/v1/realtime?model=able") as wire:
+        await wire.send(picture(url))
+        error = await wire.error()
+        assert (error["code"], error["param"]) == ("invalid_value", "item.content[1].image_url")
+
+
+async def test_a_model_that_does_not_see_says_so_at_once(server: Server) -> None:
+    async with connected(server) as wire:
+        await wire.send(picture(PIXEL))
+        error = await wire.error()
+        assert error["param"] == "item.content[1].type"
+        assert "whose model sees" in error["message"]
+
+
+async def test_cached_tokens_are_told_by_modality(server: Server, scripted: Endpoints) -> None:
+    counted = [
+        answers.chunk({"content": "Hello."}),
+        answers.chunk({}, "stop"),
+        answers.usage(1000, 900, 5),
+        answers.DONE,
+    ]
+    async with connected(server) as wire:
+        await wire.say("Hello.")
+        scripted.answer_next(CHAT, Answer(counted, answers.EVENT_STREAM))
+        await wire.send(respond(output_modalities=["text"]))
+        details = (await wire.turn())[-2]["response"]["usage"]["input_token_details"]
+        assert (details["text_tokens"], details["cached_tokens"]) == (1000, 900)
+        assert details["cached_tokens_details"] == {
+            "text_tokens": 900,
+            "audio_tokens": 0,
+            "image_tokens": 0,
+        }

@@ -16,6 +16,7 @@ from talk import (
     session_update,
 )
 
+from antiphon.core.commands import NameSession
 from antiphon.core.prompts import PromptVersion, StoredPrompt
 from antiphon.protocol.session import FunctionTool
 
@@ -250,6 +251,14 @@ def test_tracing_may_follow_the_session_at_once(talk: Talk, tracing: object) -> 
     assert talk.expect("session.updated")["session"]["tracing"] is None
     talk.client(session_update(tracing=tracing))
     assert talk.expect("session.updated")["session"]["tracing"] == tracing
+
+
+def test_the_names_of_a_traced_session_are_noted_once(talk: Talk) -> None:
+    talk.client(session_update(tracing={"workflow_name": "x" * 257}))
+    talk.expect_error("string_above_max_length", "session.tracing.workflow_name")
+    talk.client(session_update(tracing=TRACED)).client(session_update(tracing=TRACED))
+    noted = [each for each in talk.commands if isinstance(each, NameSession)]
+    assert noted == [NameSession("Support", "call-7")]
 
 
 @pytest.mark.parametrize("other", [None, "auto", {"workflow_name": "Sales"}])

@@ -281,3 +281,16 @@ def test_room_for_the_next_turn_is_made_while_nobody_waits() -> None:
         assert talk.request.context[: len(prepared)] == prepared
         assert len(talk.request.context) <= len(before) + 3
         talk.writes("No.")
+
+
+def test_the_responder_is_told_when_something_was_taken_away(talk: Talk) -> None:
+    item_id = tell(talk)
+    talk.client(user_text("a", id="a")).client(TEXT)
+    before = talk.request.edition
+    talk.writes("Yes.").client(user_text("b")).client(TEXT)
+    assert talk.request.edition == before
+    talk.writes("Yes.").client(delete("a")).client(TEXT)
+    deleted = talk.request.edition
+    assert deleted != before
+    talk.writes("Yes.").client(truncate(item_id, 500)).client(TEXT)
+    assert talk.request.edition not in (before, deleted)

@@ -84,7 +84,9 @@ class LlamaLanguageModel:
 
     async def generate(self, request: ChatRequest) -> AsyncIterator[GenerationPiece]:
         """Yield text and calls as they are written, `GenerationFinished` last."""
-        with self._at_work(await self._slots.enter_reply(request.session_key)) as work:
+        with self._at_work(
+            await self._slots.enter_reply(request.session_key, request.edition)
+        ) as work:
             chat = self._chat(request, ahead=False)
             reply = Reply(work, request, chat)
             async with aclosing(reply.pieces()) as pieces:
@@ -96,7 +98,7 @@ class LlamaLanguageModel:
         """Evaluate the prompt into the session's slot while no reply is being made."""
         done = False
         while not done:
-            lease = await self._slots.enter_ahead(request.session_key)
+            lease = await self._slots.enter_ahead(request.session_key, request.edition)
             done = lease is None or await self._read_ahead(lease, request)
 
     async def _read_ahead(self, lease: Lease, request: ChatRequest) -> bool:

@@ -22,8 +22,9 @@ class Lease:
     session: str
     ahead: bool
     """For reading ahead, not for a reply."""
+    edition: int = 0
     is_own: bool = False
-    """Whether the slot holds a prompt of the same session, and of nobody else."""
+    """Whether the slot holds a prompt of the same session in the same edition."""
     has_read: bool = False
     """Whether a prompt was read in the slot; what it held before is gone then."""
     stopped: bool = False
@@ -37,8 +38,8 @@ class _Slot:
     index: int
     session: str = ""
     """Who used it last."""
-    read_by: str = ""
-    """Whose prompt is in it."""
+    holds: tuple[str, int] = ("", 0)
+    """Whose prompt is in it, and of which edition."""
     used: int = -1
     lease: Lease | None = None
 
@@ -47,6 +48,7 @@ class _Slot:
 class _Waiter:
     session: str
     ahead: bool
+    edition: int
     loop: asyncio.AbstractEventLoop
     granted: asyncio.Future[Lease | None]
     lease: Lease | None = field(default=None)
@@ -61,16 +63,16 @@ class SlotPool:
         self._uses = count()
         self._lock = threading.Lock()
 
-    async def enter_reply(self, session: str) -> Lease:
+    async def enter_reply(self, session: str, edition: int = 0) -> Lease:
         """Wait for a slot to make a reply in."""
-        lease = await self._enter(session, ahead=False)
+        lease = await self._enter(session, edition, ahead=False)
         if lease is None:
             raise AssertionError("Only reading ahead can be superseded.")
         return lease
 
-    async def enter_ahead(self, session: str) -> Lease | None:
+    async def enter_ahead(self, session: str, edition: int = 0) -> Lease | None:
         """Wait for a slot to read a prompt in; None: something newer of the session came."""
-        return await self._enter(session, ahead=True)
+        return await self._enter(session, edition, ahead=True)
 
     def leave(self, lease: Lease) -> None:
         """Give a slot back. May be called on any thread, once for each lease."""
@@ -78,7 +80,7 @@ class SlotPool:
             slot = self._slots[lease.slot]
             slot.lease = None
             if lease.has_read:
-                slot.read_by = lease.session
+                slot.holds = (lease.session, lease.edition)
             granted = self._match()
         self._notify(granted)
 
@@ -89,9 +91,9 @@ class SlotPool:
                 if slot.lease is not None:
                     slot.lease.stopped = slot.lease.superseded = True
 
-    async def _enter(self, session: str, *, ahead: bool) -> Lease | None:
+    async def _enter(self, session: str, edition: int, *, ahead: bool) -> Lease | None:
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(session, ahead, loop, loop.create_future())
+        waiter = _Waiter(session, ahead, edition, loop, loop.create_future())
         with self._lock:
             dropped = self._make_way(waiter)
             self._waiting.append(waiter)
@@ -134,8 +136,10 @@ class SlotPool:
         while (pair := self._next_pair()) is not None:
             waiter, slot = pair
             self._waiting.remove(waiter)
-            is_own = bool(waiter.session) and slot.read_by == waiter.session
-            waiter.lease = slot.lease = Lease(slot.index, waiter.session, waiter.ahead, is_own)
+            is_own = bool(waiter.session) and slot.holds == (waiter.session, waiter.edition)
+            waiter.lease = slot.lease = Lease(
+                slot.index, waiter.session, waiter.ahead, waiter.edition, is_own
+            )
             slot.session = waiter.session
             slot.used = next(self._uses)
             granted.append(waiter)

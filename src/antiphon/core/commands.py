@@ -132,6 +132,14 @@ class RecordAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class NameSession:
+    """Keep the names by which the application finds a session again, for the trace and the log."""
+
+    workflow_name: str | None = None
+    group_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CloseConnection:
     """Hang up, after everything said before has been sent."""
 
@@ -162,6 +170,7 @@ Command = (
     | TakeQuota
     | SettleQuota
     | RecordAudio
+    | NameSession
     | CloseConnection
     | ParkSession
 )

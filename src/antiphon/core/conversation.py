@@ -87,7 +87,16 @@ class _Place:
 class Conversation:
     """Items in the order in which the model reads them."""
 
-    __slots__ = ("_calls", "_first", "_kept_bytes", "_last", "_picture_bytes", "_places", "version")
+    __slots__ = (
+        "_calls",
+        "_first",
+        "_kept_bytes",
+        "_last",
+        "_picture_bytes",
+        "_places",
+        "edition",
+        "version",
+    )
 
     def __init__(self) -> None:
         self._places: dict[str, _Place] = {}
@@ -98,6 +107,8 @@ class Conversation:
         self._picture_bytes = 0
         self.version = 0
         """Another number after every change."""
+        self.edition = 0
+        """Another number after something was taken away that may have been read."""
 
     def __iter__(self) -> Iterator[Entry]:
         return self.since(None)
@@ -178,8 +189,14 @@ class Conversation:
             place.entry = entry
             self._count(entry, 1)
 
+    def revise(self, entry: Entry) -> None:
+        """Replace the entry of the same id by one that says less."""
+        self.edition += 1
+        self.put(entry)
+
     def remove(self, item_id: str) -> None:
         """Delete an item."""
+        self.edition += 1
         place = self._places.pop(item_id)
         self._link(place.before, place.after)
         self._count(place.entry, -1)

@@ -31,7 +31,7 @@ from antiphon.core.metering import Metering
 from antiphon.core.plan import ResponsePlan
 from antiphon.core.response import Ending, Response, failure
 from antiphon.core.responses import Responses
-from antiphon.engines.responder import UserTurn
+from antiphon.engines.responder import ResponseRequest, Turn, UserTurn
 from antiphon.protocol import errors
 from antiphon.protocol import server_events as server
 from antiphon.protocol.client_events import ConversationItemTruncate
@@ -118,7 +118,7 @@ class Dialogue:
                 message.truncate(asked.content_index, asked.audio_end_ms)
                 return [self._truncated(asked)]
         entry = self.conversation.require(asked.item_id, "truncate")
-        self.conversation.put(truncated(entry, asked.content_index, asked.audio_end_ms))
+        self.conversation.revise(truncated(entry, asked.content_index, asked.audio_end_ms))
         return [*self.responses.discard_guess(), self._truncated(asked)]
 
     def own_input(self, items: tuple[ResponseInputItem, ...], audio: Audio) -> list[Entry]:
@@ -217,7 +217,7 @@ class Dialogue:
         except ClientError:
             # It will be told when the turn is over.
             return []
-        request = planning.request(planned, (*known.turns, said), self._names.session)
+        request = self._request(planned, (*known.turns, said))
         if not text:
             return []
         if certainty == "settled":
@@ -237,7 +237,7 @@ class Dialogue:
             known = self._recall(planned, Reading(), ahead)
         except ClientError:
             return []
-        request = planning.request(planned, known.turns, self._names.session)
+        request = self._request(planned, known.turns)
         return self.responses.guess(request) if is_expected else [PrepareResponse(request)]
 
     def cancel(self, response_id: str | None, now: float) -> list[Told]:
@@ -352,8 +352,11 @@ class Dialogue:
             known = self._recall(planned, response.reads)
         except ClientError as overflow:
             return response.end(failure(str(overflow.code), overflow.message), now)
-        request = planning.request(planned, known.turns, self._names.session)
+        request = self._request(planned, known.turns)
         return self.metering.start(response, request, known, now)
+
+    def _request(self, planned: ResponsePlan, turns: tuple[Turn, ...]) -> ResponseRequest:
+        return planning.request(planned, turns, self._names.session, self.conversation.edition)
 
     def _recall(self, planned: ResponsePlan, reading: Reading, ahead: int = 0) -> Context:
         """Return what is read, as far as it fits; raise `ClientError` if that must be all."""

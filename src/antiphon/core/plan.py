@@ -124,7 +124,9 @@ def plan(
     )
 
 
-def request(planned: ResponsePlan, turns: tuple[Turn, ...], session_key: str) -> ResponseRequest:
+def request(
+    planned: ResponsePlan, turns: tuple[Turn, ...], session_key: str, edition: int = 0
+) -> ResponseRequest:
     """Return what a responder is asked for."""
     most = planned.max_output_tokens
     choice = planned.tool_choice
@@ -140,6 +142,7 @@ def request(planned: ResponsePlan, turns: tuple[Turn, ...], session_key: str) ->
         parallel_tool_calls=planned.parallel_tool_calls,
         max_output_tokens=most if isinstance(most, int) else None,
         session_key=session_key,
+        edition=edition,
         reasoning_effort=planned.reasoning_effort,
         keeps_all=planned.truncation == "disabled",
     )

@@ -24,6 +24,7 @@ from antiphon.core.happenings import Told
 from antiphon.core.ids import Ids
 from antiphon.core.listening import Listening
 from antiphon.core.plan import ResponsePlan
+from antiphon.core.tracing import name_session
 from antiphon.core.transcription import Transcriptions
 from antiphon.engines.stt import FinalTranscript
 from antiphon.protocol import client_events as client
@@ -150,6 +151,7 @@ class Session(DialogueSession):
         self._listening.transcriptions.gives_logprobs = bool(self._session.include)
         told = self._listening.configure(self._session.audio.input)
         told.append(server.SessionUpdated(event_id=self._ids.event(), session=self._session))
+        told += name_session(before.tracing, updated.tracing)
         if not is_same:
             told += mcp.define(tools, self._now)
         if (before.instructions, before.tools) != (self._session.instructions, self._session.tools):

@@ -1,7 +1,10 @@
 """Tracing: the names under which a session is found again in our own traces and log."""
 
+from msgspec import UNSET
+
+from antiphon.core.commands import NameSession
 from antiphon.protocol.errors import ClientError
-from antiphon.protocol.session import Tracing
+from antiphon.protocol.session import Tracing, TracingConfiguration
 
 
 def check_tracing(current: Tracing | None, wanted: Tracing | None) -> None:
@@ -16,3 +19,12 @@ def check_tracing(current: Tracing | None, wanted: Tracing | None) -> None:
             "Leave 'tracing' out, repeat it as it is, or open a new session.",
             "session.tracing",
         )
+
+
+def name_session(before: Tracing | None, now: Tracing | None) -> list[NameSession]:
+    """Return what is to be noted when tracing is enabled with names."""
+    if now == before or not isinstance(now, TracingConfiguration):
+        return []
+    workflow_name = None if now.workflow_name is UNSET else now.workflow_name
+    group_id = None if now.group_id is UNSET else now.group_id
+    return [NameSession(workflow_name, group_id)]

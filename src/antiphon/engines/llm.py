@@ -103,6 +103,9 @@ class ChatRequest:
     """Tokens of text and arguments; None: whatever the model's context allows."""
     session_key: str = ""
     """Equal for all requests of a session: where a prompt cache may find its prefix again."""
+    edition: int = 0
+    """Another number after something was deleted that the session had read: nothing of what was
+    evaluated before may be used except an equal beginning."""
     reasoning_effort: Effort | None = None
     """None: as the model pleases."""
     keeps_all: bool = False

@@ -81,6 +81,8 @@ class ResponseRequest:
     max_output_tokens: int | None = None
     session_key: str = ""
     """Equal for all requests of a session."""
+    edition: int = 0
+    """Another number after something was deleted that the session had read."""
     reasoning_effort: Effort | None = None
     """How long to think; None: as the model pleases."""
     keeps_all: bool = False

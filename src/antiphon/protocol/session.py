@@ -213,11 +213,16 @@ ToolChoice: TypeAlias = Literal["none", "auto", "required"] | FunctionChoice | M
 # Other settings
 
 
+MAX_TRACE_NAME_CHARACTERS = 256
+
+TraceName: TypeAlias = Annotated[str, Meta(max_length=MAX_TRACE_NAME_CHARACTERS)]
+
+
 class TracingConfiguration(Wire, frozen=True, kw_only=True):
     """Names under which a session is traced."""
 
-    workflow_name: str | UnsetType = UNSET
-    group_id: str | UnsetType = UNSET
+    workflow_name: TraceName | UnsetType = UNSET
+    group_id: TraceName | UnsetType = UNSET
     metadata: Any = UNSET
 
 

@@ -268,6 +268,7 @@ def chat_request(request: ResponseRequest) -> ChatRequest:
         parallel_tool_calls=request.parallel_tool_calls,
         max_tokens=request.max_output_tokens,
         session_key=request.session_key,
+        edition=request.edition,
         reasoning_effort=request.reasoning_effort,
         keeps_all=request.keeps_all,
     )

@@ -19,6 +19,7 @@ from antiphon.core.commands import (
     EndTranscription,
     FeedTranscription,
     ListTools,
+    NameSession,
     OpenTranscription,
     ParkSession,
     PredictTurnEnd,
@@ -91,7 +92,14 @@ class Jobs:
                 self._start(command.job, self._mcp.ask(command))
             case CancelJob(job):
                 self._cancel(job)
-            case CloseConnection() | ParkSession() | RecordAudio() | TakeQuota() | SettleQuota():
+            case (
+                CloseConnection()
+                | ParkSession()
+                | RecordAudio()
+                | NameSession()
+                | TakeQuota()
+                | SettleQuota()
+            ):
                 pass  # the runner's own
             case _:
                 assert_never(command)

@@ -11,6 +11,7 @@ from pathlib import Path
 from antiphon.core.commands import (
     CloseConnection,
     Command,
+    NameSession,
     ParkSession,
     RecordAudio,
     SettleQuota,
@@ -183,6 +184,9 @@ class Runner:
         match command:
             case CloseConnection():
                 self._hang_up = command
+            case NameSession(workflow_name, group_id):
+                names = {"workflow_name": workflow_name, "group_id": group_id}
+                _logger.info("session_named", extra={"session": self._session.id, **names})
             case RecordAudio(ledger):
                 self._around.record_audio(ledger)
             case TakeQuota() | SettleQuota():

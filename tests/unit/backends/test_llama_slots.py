@@ -38,8 +38,8 @@ def test_a_prompt_is_a_sessions_own_once_it_was_read_there() -> None:
     async def body() -> None:
         pool = SlotPool(1)
 
-        async def use(session: str, *, reads: bool) -> bool:
-            lease = await pool.enter_reply(session)
+        async def use(session: str, *, reads: bool, edition: int = 0) -> bool:
+            lease = await pool.enter_reply(session, edition)
             lease.has_read = reads
             pool.leave(lease)
             return lease.is_own
@@ -51,6 +51,8 @@ def test_a_prompt_is_a_sessions_own_once_it_was_read_there() -> None:
         assert not await use("b", reads=True)
         assert await use("b", reads=True)
         assert not await use("a", reads=True)
+        assert not await use("a", reads=True, edition=1)
+        assert await use("a", reads=True, edition=1)
         assert not await use("", reads=True)
         assert not await use("", reads=True)
 
