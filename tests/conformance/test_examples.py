@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from client_programs import ROOT, run, run_python
 from conformance_server import Server
+from mcp_server import serving
 from wire import silent, spoken
 
 EXAMPLES = ROOT / "examples"
@@ -153,3 +154,18 @@ def test_the_translation_example_writes_what_it_hears_and_speaks(
     assert "Buenos días a todos." in printed
     with wave.open(str(tmp_path / "translated.wav")) as translated:
         assert translated.getnframes() > 12_000
+
+
+@pytest.mark.usefixtures("scripted")
+def test_mcp_calls_are_approved_by_hand(server: Server) -> None:
+    with serving() as tools:
+        printed = run_python(
+            EXAMPLES / "mcp" / "approve.py",
+            {"ANTIPHON_URL": f"{server.websocket}/v1", "ANTIPHON_KEY": server.key},
+            tools.url,
+            "What is the weather?",
+            stdin="yes\n" + "no\n" * 5,
+        )
+        assert tools.called == ["get-weather example"]
+    assert 'Call get-weather({"city": "example"})? [y/n]' in printed
+    assert "The tool says:" in printed

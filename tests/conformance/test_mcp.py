@@ -1,4 +1,7 @@
-"""Cases 64 to 71: MCP tools, from a real server of the official package."""
+"""Cases 64 to 71: MCP tools, from a real server of the official package.
+
+Shows Tools: MCP servers: import, approval, calls, and the response that tells the result
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,4 @@
-"""MCP tools: imported, called by the server, approved or not, told about (cases 64 to 71).
-
-Shows Tools: MCP servers: import, approval, calls, and the response that tells the result
-"""
+"""MCP tools: imported, called by the server, approved or not, told about (cases 64 to 71)."""
 
 from typing import Any
 
