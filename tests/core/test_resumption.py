@@ -464,3 +464,18 @@ def test_over_all_connections_each_event_is_heard_once_and_in_order(
     ids = [each["event_id"] for each in heard]
     assert len(ids) == len(set(ids))
     assert not list(pairs(heard))
+
+
+def test_nobody_is_asked_why_they_are_silent_while_they_are_away() -> None:
+    talk = resumable()
+    detection = {"type": "server_vad", "idle_timeout_ms": 5000}
+    talk.client(session_update(turn_detection=detection)).client(RESPOND)
+    talk.replies(finish=True)
+    lose(talk)
+    talk.waits(60)
+    assert "input_audio_buffer.timeout_triggered" not in talk.types
+    come_back(talk)
+    talk.waits(4.9)
+    assert "input_audio_buffer.timeout_triggered" not in talk.types
+    talk.waits(0.2)
+    talk.expect("input_audio_buffer.timeout_triggered")

@@ -21,11 +21,12 @@ class _Silence:
 class IdleClock:
     """The silence after a reply, while there is one."""
 
-    __slots__ = ("_audio_at", "_silence")
+    __slots__ = ("_audio_at", "_is_held", "_silence")
 
     def __init__(self) -> None:
         self._silence: _Silence | None = None
         self._audio_at = 0.0
+        self._is_held = False
 
     def start(self, position_ms: int, unplayed_s: float, now: float) -> None:
         """Begin to count: a reply has been sent, and so much of it is still to be played."""
@@ -44,13 +45,23 @@ class IdleClock:
         """Count no more: somebody does something."""
         self._silence = None
 
+    def hold(self) -> None:
+        """Count nothing until `release`: there is nobody who could speak."""
+        self._is_held = True
+
+    def release(self, position_ms: int, now: float) -> None:
+        """Count from here on, if a silence was being counted."""
+        self._is_held = False
+        if self._silence is not None:
+            self._silence = _Silence(max(position_ms, self._silence.start_ms), now)
+
     def hear(self, now: float) -> None:
         """Note that audio comes in."""
         self._audio_at = now
 
     def deadline(self, timeout_ms: int | None) -> float | None:
         """Return when it is too long by the clock."""
-        if self._silence is None or timeout_ms is None:
+        if self._silence is None or self._is_held or timeout_ms is None:
             return None
         return max(self._silence.start_at + timeout_ms / 1000, self._audio_at + FLOWS_FOR_S)
 

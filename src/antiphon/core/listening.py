@@ -155,6 +155,13 @@ class Listening:
         """Count no silence: it is not the user's turn."""
         self._idle.stop()
 
+    def note_client(self, now: float, *, is_there: bool) -> None:
+        """Count no silence while the client has no connection."""
+        if is_there:
+            self._idle.release(self._audio.frames_end_ms, now)
+        else:
+            self._idle.hold()
+
     def expire(self) -> list[Told]:
         """End the silence at the deadline."""
         end_ms = self._audio.frames_end_ms

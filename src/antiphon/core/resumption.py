@@ -150,6 +150,7 @@ class ResumableSession:
                 return []  # a connection that was already given up
 
     def _park(self, now: float, *, is_renewed: bool) -> None:
+        self._session.miss_client(now)
         until = now + self._terms.wait_s
         self._state = Away(until, self._kept.next_number, is_renewed)
 
@@ -159,6 +160,7 @@ class ResumableSession:
             case Over():
                 return []
             case Away(_, absent_since, is_renewed):
+                self._session.greet_client(now)
                 if is_renewed:
                     self._session.renew(now)
             case Present():

@@ -77,6 +77,14 @@ class RoutedSession(ABC):
             return [self._error(mistake.answering(event_id))]
         return told + self._expand(self._catch_up())
 
+    def miss_client(self, now: float) -> None:
+        """Note that the client has lost its connection and may come back."""
+        self._now = max(self._now, now)
+
+    def greet_client(self, now: float) -> None:
+        """Note that the client is back."""
+        self._now = max(self._now, now)
+
     @abstractmethod
     def _drop_work(self) -> Iterable[Told]:
         """Stop whatever runs: the session ends."""

@@ -109,6 +109,16 @@ class Session(DialogueSession):
             *self._dialogue.start_ready(self._now),
         ]
 
+    def miss_client(self, now: float) -> None:
+        """Note that the client has lost its connection and may come back."""
+        super().miss_client(now)
+        self._listening.note_client(now, is_there=False)
+
+    def greet_client(self, now: float) -> None:
+        """Note that the client is back."""
+        super().greet_client(now)
+        self._listening.note_client(now, is_there=True)
+
     def _drop_work(self) -> Iterable[Told]:
         return [*self._listening.transcriptions.drop_all(), *self._dialogue.abandon(self._now)]
 

@@ -46,6 +46,21 @@ def test_it_can_begin_anew(clock: IdleClock) -> None:
     assert clock.start_of(25_000, 5_000) == 20_000
 
 
+def test_it_is_held_while_nobody_is_there(clock: IdleClock) -> None:
+    clock.hold()
+    assert clock.deadline(5_000) is None
+    clock.release(9_500, 150.0)
+    assert clock.deadline(5_000) == 155
+    assert clock.start_of(14_500, 5_000) == 9_500
+
+
+def test_what_was_not_counted_is_not_counted_after_a_hold() -> None:
+    clock = IdleClock()
+    clock.hold()
+    clock.release(0, 150.0)
+    assert clock.deadline(5_000) is None
+
+
 def test_it_can_be_stopped(clock: IdleClock) -> None:
     clock.stop()
     assert clock.deadline(5_000) is None
