@@ -28,9 +28,10 @@ import numpy as np
 import websockets
 from conversation import QUESTIONS, server, speak
 from numpy.typing import NDArray
-from speech import CLIPS, STT_SAMPLE_RATE_HZ, load_clips, synthesizer
+from speech import CLIPS, load_clips, synthesizer
 
 from antiphon.audio.resample import resample
+from antiphon.engines.stt import STT_SAMPLE_RATE_HZ
 from antiphon.testing.wer import normalise, word_errors
 
 HZ = 24_000
