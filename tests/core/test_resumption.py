@@ -312,6 +312,17 @@ def test_an_answer_outlives_the_end_of_the_sessions_time() -> None:
     assert "error" not in kinds(told)
 
 
+def test_the_end_of_a_time_that_is_over_is_not_told_again() -> None:
+    talk = resumable(max_session_s=600)
+    talk.client(user_text("Hello."))
+    last = talk.events[-1]["event_id"]
+    talk.waits(600)
+    assert kinds(come_back(talk, after=last)) == [
+        "antiphon.session.resumed",
+        "antiphon.session.resumable",
+    ]
+
+
 def test_time_that_runs_out_while_the_client_is_away_begins_anew_as_well() -> None:
     talk = resumable(max_session_s=600)
     talk.waits(590)
