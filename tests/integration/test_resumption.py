@@ -186,6 +186,26 @@ async def test_a_session_on_two_connections_is_one_in_the_metrics_and_in_its_tra
     assert "resume_" not in trace.read_text(encoding="utf-8")
 
 
+async def test_what_is_told_again_is_counted_once(serve) -> None:
+    async with serve(parking=parking()) as server, visiting(server) as visitor:
+        first = visitor.events[1]["event_id"]
+        await visitor.ask("Hello?")
+        await visitor.until("rate_limits.updated")
+        told = len(visitor.events) - 2
+        spoken = server.measured("antiphon_audio_base64_bytes_total")
+        for _ in range(2):
+            assert (await visitor.come_back(after=first))["redelivered"] == told
+            first = (await visitor.receive())["event_id"]
+            await visitor.until("rate_limits.updated")
+        assert server.measured("antiphon_audio_base64_bytes_total") == spoken
+        (done,) = server.measured("antiphon_responses_total").values()
+        assert done == 1
+        await visitor.ask("Still there?")
+        await visitor.until("response.done")
+        (done,) = server.measured("antiphon_responses_total").values()
+        assert done == 2
+
+
 async def test_a_client_takes_its_session_over_from_a_connection_that_still_stands(serve) -> None:
     async with serve(parking=parking()) as server, visiting(server) as visitor:
         old = visitor.socket

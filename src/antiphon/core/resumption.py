@@ -243,12 +243,12 @@ class ResumableSession:
         return said
 
     def _keep(self, event: AnyServerEvent, now: float) -> None:
-        self._kept.add(event, now, is_repeatable=_is_repeatable(event))
+        self._kept.add(event, now, is_repeatable=is_repeatable(event))
         if not self._is_away:
             self._kept.forget_heard(now)
 
 
-def _is_repeatable(event: AnyServerEvent) -> bool:
+def is_repeatable(event: AnyServerEvent) -> bool:
     """Tell whether an event still means the same on another connection."""
     match event:
         case AntiphonSessionResumable() | AntiphonSessionExpiring() | AntiphonSessionResumed():

@@ -15,9 +15,11 @@ from prometheus_client.registry import Collector
 
 from antiphon.audio.pcm import BYTES_PER_SAMPLE
 from antiphon.core.output_audio import AudioLedger
+from antiphon.core.resumption import is_repeatable
 from antiphon.protocol import translation
 from antiphon.protocol.client_events import InputAudioBufferAppend
 from antiphon.protocol.families import AnyServerEvent
+from antiphon.protocol.resumption import AntiphonSessionResumed
 from antiphon.protocol.server_events import (
     Error,
     InputAudioBufferCommitted,
@@ -138,13 +140,14 @@ class MeteredConnection:
         self._connection = connection
         self._speech_stopped: float | None = None
         # Looked up once: a label lookup takes longer than counting.
-        self._turns = metrics.turns.labels(model)
         self._answer_seconds = metrics.answer_seconds.labels(model)
         self._heard = metrics.sound.audio_bytes.labels("in")
         self._spoken = metrics.sound.audio_bytes.labels("out")
         self._metrics = metrics
         self._model = model
         self._meter = meter
+        self._last_said = ""
+        """The id of the last event that could be told again."""
         self.session_id = ""
         """Known once the session is created."""
 
@@ -163,9 +166,19 @@ class MeteredConnection:
     def send(self, events: Sequence[AnyServerEvent]) -> None:
         """Send through the connection."""
         self._connection.send(events)
-        for event in events:
+        for event in self._first_said(events):
             self._count(event)
             self._meter.send(event)
+
+    def _first_said(self, events: Sequence[AnyServerEvent]) -> Sequence[AnyServerEvent]:
+        """Leave out what a client that has come back is told again."""
+        if isinstance(events[0], AntiphonSessionResumed):
+            ids = [each.event_id for each in events]
+            if self._last_said in ids:
+                events = events[ids.index(self._last_said) + 1 :]
+        repeatable = (each.event_id for each in reversed(events) if is_repeatable(each))
+        self._last_said = next(repeatable, self._last_said)
+        return events
 
     def record_audio(self, ledger: AudioLedger) -> None:
         """Take the account of a response's audio."""
@@ -189,7 +202,7 @@ class MeteredConnection:
             case InputAudioBufferSpeechStopped():
                 self._speech_stopped = self._meter.now()
             case InputAudioBufferCommitted():
-                self._turns.inc()
+                self._metrics.turns.labels(self._model).inc()
             case ResponseDone():
                 self._speech_stopped = None
                 self._metrics.end_response(self._model, event)
