@@ -300,6 +300,15 @@ def test_after_words_told_early_the_rest_follows_if_they_were_the_same(
     assert talk.expect(PREFIX + "completed")["transcript"] == "What the user said."
 
 
+def test_what_a_transcriber_reads_is_counted(talk: Talk) -> None:
+    talk.client(transcription("other-engine", prompt="Names: Ada, Grace")).says(640).pauses(400)
+    usage = talk.expect(PREFIX + "completed")["usage"]
+    assert usage["input_token_details"]["text_tokens"] > 0
+    details = usage["input_token_details"]
+    assert usage["input_tokens"] == details["text_tokens"] + details["audio_tokens"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+
+
 def test_segments_tell_who_spoke_when() -> None:
     talk = Talk(hears_at_once=False)
     talk.client(transcription("gpt-4o-transcribe-diarize")).says(600).pauses(400)

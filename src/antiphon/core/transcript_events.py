@@ -30,6 +30,8 @@ class Telling:
     item_id: str
     offer: TranscriptionOffer
     logprobs: bool
+    read_tokens: int = 0
+    """What the transcriber read besides the sound: a prompt, keywords."""
 
 
 def delta(telling: Telling, piece: str, tokens: Sequence[Token], ids: Ids) -> server.ServerEvent:
@@ -83,7 +85,7 @@ def completed(
         item_id=telling.item_id,
         content_index=0,
         transcript=heard.text,
-        usage=_usage(telling.offer.bills, duration_ms, heard.text),
+        usage=_usage(telling, duration_ms, heard.text),
         logprobs=_logprobs(telling, heard.tokens),
     )
     return [*events, complete]
@@ -143,15 +145,17 @@ def _logprobs(telling: Telling, tokens: Sequence[Token]) -> tuple[LogProb, ...] 
     )
 
 
-def _usage(bills: str, duration_ms: int, text: str) -> TranscriptionUsage:
-    if bills == "duration":
+def _usage(telling: Telling, duration_ms: int, text: str) -> TranscriptionUsage:
+    if telling.offer.bills == "duration":
         return TranscriptionDurationUsage(seconds=math.ceil(duration_ms / 1000))
     heard = math.ceil(duration_ms / _SPEECH_TOKEN_MS)
     written = text_tokens(text)
     return TranscriptionTokenUsage(
-        total_tokens=heard + written,
-        input_tokens=heard,
-        input_token_details=TranscriptionInputTokenDetails(audio_tokens=heard),
+        total_tokens=telling.read_tokens + heard + written,
+        input_tokens=telling.read_tokens + heard,
+        input_token_details=TranscriptionInputTokenDetails(
+            text_tokens=telling.read_tokens, audio_tokens=heard
+        ),
         output_tokens=written,
     )
 

@@ -18,6 +18,7 @@ from antiphon.core.commands import (
     SettleTranscription,
 )
 from antiphon.core.configuration import SessionOffer
+from antiphon.core.context import text_tokens
 from antiphon.core.happenings import Guessed, Heard, HearingFailed, Told, Transcribed
 from antiphon.core.ids import Ids
 from antiphon.core.speakers import Speakers
@@ -258,7 +259,10 @@ class Transcriptions:
         if known is None and not hears:
             return []
         job = next(self._jobs)
-        telling = Telling(item_id, known, self.gives_logprobs) if known else None
+        telling = None
+        if known is not None and wanted is not None:
+            read = text_tokens(" ".join([wanted.prompt or "", *(wanted.keywords or ())]))
+            telling = Telling(item_id, known, self.gives_logprobs, read)
         self._runs[job] = _Run(job, item_id, hears, hears or self._is_all, telling)
         if known is None or wanted is None:
             return [OpenTranscription(job, None)]

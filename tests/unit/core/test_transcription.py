@@ -210,7 +210,7 @@ def test_a_transcript_bills_time_or_tokens() -> None:
     (by_tokens,) = [each for each in runs.settled(2, DIGITS) if isinstance(each, Completed)]
     assert by_time.usage.seconds == 2  # type: ignore[union-attr]
     usage = by_tokens.usage
-    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (11, 2, 13)  # type: ignore[union-attr]
+    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (12, 2, 14)  # type: ignore[union-attr]
 
 
 def test_a_failure_is_told_when_the_turn_has_ended() -> None:
