@@ -20,7 +20,7 @@ from talk import (
     user_text,
 )
 
-from antiphon.core.commands import CancelJob, SettleQuota, StartResponse, TakeQuota
+from antiphon.core.commands import CancelJob, SettleQuota, TakeQuota
 from antiphon.core.inputs import QuotaChanged
 from antiphon.core.limits import Standing
 from antiphon.core.routing import Output
@@ -65,7 +65,7 @@ class Metered(Talk):
                 super()._answer(output)
 
     def count(self, taken: TakeQuota) -> None:
-        spent = {"tokens": self.used["tokens"] >= self.tokens}
+        spent = {"tokens": taken.tokens > 0 and self.used["tokens"] >= self.tokens}
         spent["requests"] = taken.requests > 0 and self.used["requests"] >= self.requests
         if any(spent.values()):
             self.give(QuotaChanged(self.standings(), taken.response_id, 12.5))
@@ -229,7 +229,19 @@ def test_news_that_another_session_took_the_last_stops_the_next_response() -> No
     talk.give(QuotaChanged(talk.standings()))
     talk.client(RESPOND)
     talk.expect("response.done", status="failed", code="rate_limit_exceeded")
-    assert not any(isinstance(each, TakeQuota | StartResponse) for each in talk.commands)
+    assert not talk.started
+    assert [(each.requests, each.tokens) for each in talk.taken()] == [(0, 0)]
+
+
+def test_a_session_that_was_refused_asks_whether_there_is_some_again() -> None:
+    talk = reads_nothing()
+    talk.other_sessions_take(1000)
+    talk.give(QuotaChanged(talk.standings()))
+    talk.other_sessions_take(-400)
+    talk.client(RESPOND)
+    talk.expect("response.done", status="failed", code="rate_limit_exceeded")
+    talk.client(RESPOND).replies(finish=True)
+    talk.expect("response.done", status="completed")
 
 
 def test_a_cancelled_response_gives_back_what_it_did_not_use() -> None:

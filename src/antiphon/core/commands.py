@@ -107,7 +107,10 @@ class CancelJob:
 
 @dataclass(frozen=True, slots=True)
 class TakeQuota:
-    """Take from the quotas that apply to this session; answered by `QuotaChanged`."""
+    """Take from the quotas that apply to this session; answered by `QuotaChanged`.
+
+    Nothing at all may be taken, to learn where they stand.
+    """
 
     response_id: str
     """The response that it is for."""

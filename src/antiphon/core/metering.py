@@ -4,7 +4,7 @@ A response that finds a quota used up fails with `rate_limit_exceeded` and says 
 does one that uses up a quota on its way; what it has said until then stays in the conversation.
 """
 
-from antiphon.core.commands import SettleQuota
+from antiphon.core.commands import SettleQuota, TakeQuota
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.context import Context, text_tokens
 from antiphon.core.happenings import ResponseEnded, Told
@@ -32,7 +32,9 @@ class Metering:
         refusal = self._allowance.refusal(now)
         if refusal is not None:
             given_up = self._responses.discard_guess() if response.plan.in_conversation else []
-            return [*given_up, *response.end(_used_up(refusal), now)]
+            # Others may have given back what they did not need: the next one is to know.
+            asked = TakeQuota(response.id, 0, 0)
+            return [*given_up, asked, *response.end(_used_up(refusal), now)]
         read = text_tokens(response.plan.instructions) + context.text_tokens
         read += context.audio_tokens - context.spoken_text_tokens
         taken = self._allowance.begin(response.id, read, now)

@@ -95,6 +95,8 @@ class Quotas:
         self._beside = ThreadPoolExecutor(1, "limits") if counters.is_shared else None
         self._waiting = 0
         self._accounts: dict[Window, set[Account]] = {}
+        self._spent: set[Window] = set()
+        """The quotas of which everybody has been told that nothing is left."""
 
     def windows(self, key_id: str, deployment: str) -> tuple[Window, ...]:
         """Return the quotas that apply to a key on a deployment."""
@@ -121,13 +123,21 @@ class Quotas:
             left.discard(account)
             if not left:
                 self._accounts.pop(window, None)
+                self._spent.discard(window)
 
     def tell_others(self, teller: "Account", known: Mapping[Window, Standing]) -> None:
-        """Tell the other accounts of quotas of which nothing is left."""
-        spent = {each: found for each, found in known.items() if found.remaining <= 0}
-        others = {each for window in spent for each in self._accounts.get(window, ())}
+        """Tell the other accounts of quotas of which nothing is left, or something again."""
+        news: dict[Window, Standing] = {}
+        for window, found in known.items():
+            is_spent = found.remaining <= 0
+            if is_spent != (window in self._spent):
+                news[window] = found
+        self._spent = (self._spent | news.keys()) - {
+            window for window, found in news.items() if found.remaining > 0
+        }
+        others = {each for window in news for each in self._accounts.get(window, ())}
         for account in others - {teller}:
-            account.hear(spent)
+            account.hear(news)
 
     def close(self) -> None:
         """Finish what waits, and stop."""
@@ -242,11 +252,11 @@ class Account:
                     Outcome(()),
                 )
             case SettleQuota():
-                self._quotas.call(lambda: self._settle(command), lambda _: None, None)
+                self._quotas.call(lambda: self._settle(command), self._learn_settled, None)
 
-    def hear(self, spent: Mapping[Window, Standing]) -> None:
-        """Learn that somebody else took the last of some quotas."""
-        self._known |= {each: spent[each] for each in self._windows if each in spent}
+    def hear(self, news: Mapping[Window, Standing]) -> None:
+        """Learn that somebody else took the last of some quotas, or gave some back."""
+        self._known |= {each: news[each] for each in self._windows if each in news}
         if self._tell is not None:
             self._tell(QuotaChanged(self._standings()))
 
@@ -263,13 +273,13 @@ class Account:
     def _take(self, command: TakeQuota) -> Outcome:
         amounts: Amounts = {"requests": command.requests, "tokens": command.tokens}
         outcome = self._quotas.take(self._windows, amounts)
-        if outcome.refused_s is None:
+        if outcome.refused_s is None and command.tokens:
             resets = tuple(each.reset_at for each in outcome.standings)
             grant = self._granted.setdefault(command.response_id, _Grant(resets))
             grant.tokens += command.tokens
         return outcome
 
-    def _settle(self, command: SettleQuota) -> None:
+    def _settle(self, command: SettleQuota) -> Outcome:
         grant = self._granted.pop(command.response_id, _Grant(()))
         amount = command.tokens - grant.tokens
         now = self._quotas.now()
@@ -280,6 +290,12 @@ class Account:
             owed = [w for w, reset_at in lasting if w.name == "tokens" and now < reset_at]
         if amount:
             self._quotas.add(owed, amount)
+        return self._look()
+
+    def _learn_settled(self, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            self._learn(outcome.standings)
+            self._quotas.tell_others(self, self._known)
 
     def _answer(self, command: TakeQuota, outcome: Outcome) -> None:
         self._learn(outcome.standings)

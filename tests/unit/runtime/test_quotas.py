@@ -169,6 +169,28 @@ def test_whoever_takes_the_last_makes_it_known_to_the_others(quotas: Quotas) -> 
     assert len(second.told) == told
 
 
+def test_whoever_gives_some_back_makes_that_known_too(quotas: Quotas) -> None:
+    first, second = client(quotas), client(quotas)
+    first.take(1000)
+    assert second.left()[0] == 0
+    first.settle(300)
+    assert second.left()[0] == 700
+    told = len(second.told)
+    first.take(10, "resp_2")
+    first.settle(10, "resp_2")
+    assert len(second.told) == told
+
+
+def test_nothing_may_be_taken_to_learn_where_quotas_stand(quotas: Quotas) -> None:
+    first, second = client(quotas), client(quotas)
+    first.take(500)
+    assert second.take(0, requests=0) is None
+    assert second.left()[0] == 500
+    first.take(600, "resp_2")
+    assert second.take(0, requests=0) is None
+    assert second.left()[0] == -100
+
+
 def test_a_session_without_quotas_hears_of_none() -> None:
     quotas = Quotas(Policy(), Counters(None, Clock()))
     assert client(quotas).told == []
