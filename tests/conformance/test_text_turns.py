@@ -1,4 +1,4 @@
-"""Cases 39 to 58: items, text turns and responses out of band.
+"""Cases 39 to 58, 79, 102: items, text turns and responses out of band.
 
 Shows Responses: text or speech, in the conversation or out of band; own input, instructions and
 metadata

@@ -1,4 +1,7 @@
-"""`session.update`: what it changes, what it leaves, and what it refuses as a whole."""
+"""`session.update`: what it changes, what it leaves, and what it refuses as a whole.
+
+Shows Context: reasoning effort where the model takes it; tracing by names of your own
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Stored prompts and voices of the operator's own."""
+"""Stored prompts and voices of the operator's own.
+
+Shows Sound: voices of your own, mixed, from a file or an endpoint's
+"""
 
 import pytest
 

@@ -1,3 +1,8 @@
+"""What is read from turn to turn.
+
+Shows Context: long sessions that keep their speed
+"""
+
 from collections.abc import Iterable
 
 import pytest

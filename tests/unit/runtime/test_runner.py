@@ -1,6 +1,7 @@
 """A session from its first event to its last, driven by the runner with scripted engines."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -56,6 +57,22 @@ def test_a_spoken_conversation_of_two_turns() -> None:
     ]
     assert [ledger.status for ledger in caller.ledgers] == ["completed"] * 2
     assert all(ledger.made_samples == ledger.sent_samples > 0 for ledger in caller.ledgers)
+
+
+def test_the_names_of_a_traced_session_stand_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    names = {"workflow_name": "Support", "group_id": "call-7"}
+
+    async def script(caller: Caller, _: Serving) -> None:
+        opened = await caller.expect("session.created")
+        await caller.send(session_update(tracing={**names, "metadata": {"secret": "42"}}))
+        await caller.expect("session.updated")
+        (named,) = [each for each in caplog.records if each.message == "session_named"]
+        assert named.__dict__["session"] == opened["session"]["id"]
+        assert {key: named.__dict__[key] for key in names} == names
+        assert "42" not in str(named.__dict__.values())
+
+    with caplog.at_level(logging.INFO):
+        converse(script)
 
 
 def test_bad_frames_are_answered_and_the_session_goes_on() -> None:
