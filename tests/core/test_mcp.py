@@ -22,6 +22,7 @@ from talk import (
 from antiphon.core.commands import CallTool, ListTools
 from antiphon.core.follow_ups import FOLLOW_UP_AFTER_S, MAX_FOLLOW_UPS
 from antiphon.core.inputs import JobFailed, ToolAnswered, ToolsListed
+from antiphon.core.mcp_calls import MAX_CALLS
 from antiphon.core.reach import Reach
 from antiphon.engines.llm import NamedTool
 from antiphon.engines.responder import CallTurn, ResultTurn, SpokenAudio, SpokenText
@@ -169,6 +170,13 @@ def test_a_label_alone_stands_for_what_was_defined(talk: Talk) -> None:
     assert len(asked(talk)) == 1
 
 
+def test_credentials_are_given_together_with_the_address(talk: Talk) -> None:
+    with_tools(talk)
+    bare = {"type": "mcp", "server_label": "docs", "authorization": "token"}
+    talk.client(session_update(tools=[bare]))
+    talk.expect_error("missing_required_parameter", "session.tools[0].server_url")
+
+
 def test_secrets_are_handed_on_and_never_shown(talk: Talk) -> None:
     talk.client(session_update(tools=[mcp(authorization="s3cret", headers={"X-Key": "s3cret"})]))
     (tool,) = talk.last("session.updated")["session"]["tools"]
@@ -280,6 +288,14 @@ def test_tools_of_one_name_are_told_apart(talk: Talk) -> None:
         ("b", "search"),
         ("b", "look up"),
     ]
+
+
+def test_names_that_a_model_cannot_write_are_spelled_out_and_stay_apart(talk: Talk) -> None:
+    with_tools(talk, "look up", "look_up", "look.up")
+    talk.client(RESPOND)
+    assert offered(talk) == ["look_up", "docs__look_up", "look_up_2"]
+    talk.calls("look_up_2", "{}").finishes()
+    assert called(talk)[0].name == "look.up"
 
 
 # Choice
@@ -466,6 +482,16 @@ def test_arguments_that_are_no_object_call_nothing(talk: Talk, arguments: str) -
     assert not list(pairs(talk.events))
 
 
+def test_a_session_makes_only_so_many_calls_at_once(talk: Talk) -> None:
+    with_tools(talk).client(RESPOND)
+    for _ in range(MAX_CALLS + 1):
+        talk.calls("search", "{}")
+    talk.finishes()
+    assert len(called(talk)) == MAX_CALLS
+    error = talk.expect("response.output_item.done", type="mcp_call")["item"]["error"]
+    assert "not called" in error["message"]
+
+
 def test_calls_of_one_response_run_beside_each_other(talk: Talk) -> None:
     with_tools(talk, "search", "fetch").client(RESPOND)
     talk.calls("search", "{}").calls("fetch", "{}").finishes()
@@ -628,6 +654,30 @@ def test_an_approved_call_finds_another_id_if_its_own_is_taken(talk: Talk) -> No
     assert talk.item(taken)["type"] == "message"
 
 
+def test_an_approved_call_with_arguments_that_are_no_object_is_not_made(talk: Talk) -> None:
+    with_tools(talk, require_approval="always").client(RESPOND).calls("search", "[1]").finishes()
+    question = talk.last("response.output_item.done")["item"]
+    talk.client(approval(question))
+    assert not called(talk)
+    talk.expect("response.mcp_call.failed")
+    assert talk.expect("conversation.item.done")["item"]["error"]["code"] == -32602
+
+
+def test_a_question_whose_arguments_are_cut_off_is_not_asked(talk: Talk) -> None:
+    with_tools(talk, require_approval="always").client(RESPOND).calls("search", '{"q":')
+    talk.client(CANCEL)
+    assert talk.last("response.done")["response"]["output"] == []
+    assert not list(pairs(talk.events))
+
+
+def test_an_answer_that_comes_twice_changes_nothing(talk: Talk) -> None:
+    with_tools(talk).client(RESPOND).calls("search", "{}").finishes()
+    answers(talk)
+    mark = len(talk.events)
+    answers(talk, "again")
+    assert talk.since(mark) == []
+
+
 def test_a_rejected_call_is_not_made_and_the_model_learns_why(talk: Talk) -> None:
     (question,) = asks(talk, "search")
     talk.client(approval(question, approve=False, reason="Too dear."))
@@ -737,6 +787,7 @@ BARE = {"type": "mcp", "server_label": "a"}
         ([mcp(connector_id="connector_gmail")], "invalid_value", "[0].connector_id"),
         ([BARE], "missing_required_parameter", "[0].server_url"),
         ([BARE | {"connector_id": "connector_gmail"}], "invalid_parameter", "[0].connector_id"),
+        ([BARE | {"authorization": "x"}], "missing_required_parameter", "[0].server_url"),
         ([BARE | {"tunnel_id": "t"}], "invalid_parameter", "[0].tunnel_id"),
         ([BARE | {"connector_id": "connector_x"}], "invalid_value", "[0].connector_id"),
         (

@@ -274,6 +274,32 @@ async def test_a_list_that_is_none_is_refused_in_words(answer: Answer, words: st
             assert words in await failing(held, origin + "/mcp")
 
 
+async def test_what_is_no_text_is_named_in_its_place() -> None:
+    content = [
+        {"type": "text", "text": "Look:"},
+        {"type": "image", "data": "AAAA", "mimeType": "image/png"},
+        {"type": "resource", "resource": {"uri": "file:///a", "text": "inside"}},
+        {"type": "resource_link", "uri": "https://a.example/", "name": "a"},
+    ]
+    # The library asks for the tools of a server before it reads a result.
+    with running(pretending(with_result({"content": content, "tools": []}))) as origin:
+        async with sessions() as held:
+            answer = await called(held, origin + "/mcp", "any")
+            assert answer.error is None
+            assert answer.output == (
+                "Look:\n(image content, which cannot be read here)\ninside\nhttps://a.example/"
+            )
+
+
+async def test_a_name_that_nobody_knows_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lookup(*_: object, **__: object) -> list[Any]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup)
+    async with sessions(Reach()) as held:
+        assert "not known" in await failing(held, "https://nowhere.example.com/mcp")
+
+
 async def test_a_server_may_not_lead_elsewhere(tools: Tools) -> None:
     async with sessions(Reach()) as held:
         assert "may not call it" in await failing(held, tools.url)
