@@ -53,7 +53,10 @@ KINDS = {
     "session.updated",
 }
 """Every event of a plain session; others need a feature to be asked for."""
-ASKED_FOR = {"input_audio_buffer.timeout_triggered"}
+ASKED_FOR = {
+    "conversation.item.input_audio_transcription.segment",
+    "input_audio_buffer.timeout_triggered",
+}
 """Events of features that the other cases asked for. Some clients pass those on as unknown."""
 MCP_KINDS = {
     "mcp_list_tools.completed",
@@ -202,7 +205,8 @@ async def test_agents_js_knows_every_frame(frames: list[str], node_packages: Pat
 
 
 async def test_pipecat_knows_every_frame(frames: list[str], pipecat_python: Path) -> None:
-    # It has no MCP tools and asks for no voice by an id, and so never sees what comes of them.
+    # It has no MCP tools, asks for no voice by an id and opens no session that only transcribes: it
+    # never sees what comes of them.
     plain = "\n".join(
         each
         for each in frames
@@ -210,6 +214,7 @@ async def test_pipecat_knows_every_frame(frames: list[str], pipecat_python: Path
         and '"mcp' not in each
         and "response.mcp_" not in each
         and '"voice":{' not in each
+        and '"type":"transcription"' not in each
     )
     printed = run([pipecat_python, CLIENTS / "pipecat_parse.py"], {}, stdin=plain)
     assert not json_lines(printed)
