@@ -21,7 +21,7 @@ from talk import (
 
 from antiphon.core.commands import CallTool, ListTools
 from antiphon.core.follow_ups import FOLLOW_UP_AFTER_S, MAX_FOLLOW_UPS
-from antiphon.core.inputs import JobFailed, ToolAnswered, ToolsListed
+from antiphon.core.inputs import Draining, JobFailed, ToolAnswered, ToolsListed
 from antiphon.core.mcp_calls import MAX_CALLS
 from antiphon.core.reach import Reach
 from antiphon.engines.llm import NamedTool
@@ -415,6 +415,16 @@ def test_a_turn_that_follows_at_once_tells_the_result(talk: Talk) -> None:
     assert talk.memory == ["search({})", "found it", "What the user said."]
     talk.replies(finish=True).waits(5)
     assert len(talk.all("response.created")) == 2
+
+
+def test_a_server_that_shuts_down_tells_the_result_first(talk: Talk) -> None:
+    with_tools(talk).client(RESPOND).calls("search", "{}").finishes()
+    talk.give(Draining())
+    answers(talk)
+    assert len(talk.all("response.created")) == 2
+    assert talk.closed() is None
+    talk.replies(finish=True)
+    assert talk.closed() is not None
 
 
 def test_what_was_forced_is_not_forced_again(talk: Talk) -> None:

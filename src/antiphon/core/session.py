@@ -4,6 +4,7 @@
 events and commands, in order. It never waits and never raises for anything that a client can send.
 """
 
+import math
 from collections.abc import Iterable
 from itertools import count
 from typing import Any, ClassVar
@@ -138,7 +139,7 @@ class Session(DialogueSession):
     def _follow_up(self) -> list[Told]:
         """Begin the response that tells what MCP tools have answered, first unseen."""
         follow_ups = self._dialogue.mcp.follow_ups
-        due = follow_ups.due(self._now)
+        due = follow_ups.due(math.inf if self._draining else self._now)
         if due is not None:
             return self._respond(due)
         unseen = follow_ups.unseen()
