@@ -50,6 +50,8 @@ ECHOED: list[dict[str, Any]] = [
     QUICKSTART,
     {"audio": {"input": {"turn_detection": None}}},
     {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "high"}}}},
+    {"audio": {"input": {"noise_reduction": {"type": "far_field"}}}},
+    {"audio": {"input": {"noise_reduction": {"type": "near_field"}}}},
     {"audio": {"output": {"voice": "marin"}}},
     {"tracing": "auto"},
     {"tracing": {"workflow_name": "Support", "group_id": "call-7", "metadata": {"tier": "a"}}},
@@ -127,9 +129,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"max_output_tokens": "x"}, "invalid_value", "session.max_output_tokens"),
     ({"audio": {"output": {"voice": "nobody"}}}, "invalid_value", "session.audio.output.voice"),
     (
-        {"audio": {"input": {"noise_reduction": {"type": "near_field"}}}},
-        "invalid_parameter",
-        "session.audio.input.noise_reduction",
+        {"audio": {"input": {"noise_reduction": {"type": "loud"}}}},
+        "invalid_value",
+        "session.audio.input.noise_reduction.type",
     ),
     (
         {"tools": [{"type": "mcp", "server_label": "a", "server_url": "http://a.example"}]},

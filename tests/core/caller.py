@@ -14,6 +14,7 @@ from talk import Event, offer, pcm
 
 from antiphon.core.kinds import Offer
 from antiphon.core.output_audio import AudioLedger
+from antiphon.engines.noise import NoiseReducer
 from antiphon.engines.responder import Responder
 from antiphon.engines.stt import Transcriber
 from antiphon.protocol.dialects import Dialect
@@ -22,7 +23,12 @@ from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.quotas import Account
 from antiphon.runtime.runner import Surroundings, run_session
 from antiphon.runtime.speech_scores import SpeechScores
-from antiphon.testing.engines import ScriptedResponder, ScriptedTranscriber, ScriptedVad
+from antiphon.testing.engines import (
+    ScriptedResponder,
+    ScriptedTranscriber,
+    ScriptedVad,
+)
+from antiphon.testing.noise_reducer import ScriptedNoiseReducer
 from antiphon.transports.base import DEFAULT_LIMITS, OutboxLimits
 from antiphon.transports.memory import MemoryConnection
 
@@ -36,6 +42,7 @@ class Caller:
 
     responder: Responder = field(default_factory=ScriptedResponder)
     transcriber: Transcriber = field(default_factory=ScriptedTranscriber)
+    noise_reducer: NoiseReducer = field(default_factory=ScriptedNoiseReducer)
     offer: Offer = field(default_factory=offer)
     dialect: Dialect = field(default_factory=Ga)
     limits: OutboxLimits = DEFAULT_LIMITS
@@ -57,6 +64,7 @@ class Caller:
             self.responder,
             self.transcriber,
             MappingProxyType(models),
+            self.noise_reducer,
         )
         around = Surroundings(
             lambda: self.now, self.stopping, self.traces, self.ledgers.append, self.account

@@ -75,9 +75,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "session.include",
     ),
     (
-        {"audio": {"input": {"noise_reduction": {"type": "near_field"}}}},
-        "invalid_parameter",
-        "session.audio.input.noise_reduction",
+        {"audio": {"input": {"noise_reduction": {"type": "middle_field"}}}},
+        "invalid_value",
+        "session.audio.input.noise_reduction.type",
     ),
     (
         {"audio": {"input": {"transcription": {"model": "whisper-1", "prompt": "Hi"}}}},

@@ -22,6 +22,7 @@ from antiphon.core.transcription_offer import TranscriptionOffer, TranscriptionS
 from antiphon.core.translation_settings import TranslationOffer
 from antiphon.engines import plugins
 from antiphon.engines.llm import LanguageModel
+from antiphon.engines.noise import NoiseReducer
 from antiphon.engines.responder import Responder, ResponderCapabilities
 from antiphon.engines.stt import Transcriber
 from antiphon.engines.tts import Synthesizer
@@ -86,6 +87,7 @@ def assemble(
                 name: cast("Transcriber", engines[each])
                 for name, each in plan.transcription.items()
             },
+            noise_reducer=_noise_reducer(plan, engines),
             answering=answering.setdefault(plan.answer, Answering()),
             turn_predictor=(
                 None if plan.turn is None else cast("TurnPredictor", engines[plan.turn])
@@ -101,6 +103,14 @@ def assemble(
     # A session that only transcribes names no deployment: it listens as the first one does.
     first = next(each for each in deployments.values() if isinstance(each.offer, SessionOffer))
     return {**deployments, Asked("", "transcription"): _transcribing(first)}
+
+
+def _noise_reducer(
+    plan: RealtimePlan | TranslationPlan, engines: Mapping[EnginePlan, object]
+) -> NoiseReducer | None:
+    if isinstance(plan, TranslationPlan):
+        return None  # such sessions refuse to reduce noise
+    return cast("NoiseReducer", engines[plan.noise])
 
 
 def _transcribing(deployment: Deployment) -> Deployment:
@@ -154,6 +164,7 @@ def _offer(
             for name, transcriber in pipeline.transcription_models.items()
         },
         default_voice=_default_voice(plan, capabilities),
+        guards_echo=plan.echo_guard,
         silence_duration_ms=plan.silence_duration_ms,
         tools=capabilities.tools,
         context_tokens=capabilities.context_tokens,

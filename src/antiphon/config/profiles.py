@@ -59,6 +59,7 @@ PROFILES: Mapping[ProfileName, Mapping[Stage, EngineSettings]] = {
     "test": {
         "vad": _engine("silero"),
         "turn": _engine("smart-turn"),
+        "noise": _engine("spectral"),
         "stt": _engine("moonshine-tiny"),
         "llm": _engine("llama", artifact="smollm2-135m"),
         "tts": _engine("hibari", all_voices=True),
@@ -66,6 +67,7 @@ PROFILES: Mapping[ProfileName, Mapping[Stage, EngineSettings]] = {
     "small": {
         "vad": _engine("silero"),
         "turn": _engine("smart-turn"),
+        "noise": _engine("spectral"),
         "stt": _engine("moonshine-tiny"),
         "llm": _engine("llama", artifact="qwen2.5-coder-0.5b"),
         "tts": _engine("hibari", all_voices=True),
@@ -73,6 +75,7 @@ PROFILES: Mapping[ProfileName, Mapping[Stage, EngineSettings]] = {
     "default": {
         "vad": _engine("silero"),
         "turn": _engine("smart-turn"),
+        "noise": _engine("spectral"),
         "stt": _engine("moonshine-base"),
         "llm": _engine("llama", artifact="qwen2.5-coder-1.5b"),
         "tts": _engine("kokoro", fast_marin=True),
@@ -104,6 +107,7 @@ class RealtimePlan:
     vad: EnginePlan
     turn: EnginePlan | None
     """What hears whether a turn is over; None: nothing does."""
+    noise: EnginePlan
     stt: EnginePlan
     answer: EnginePlan | tuple[EnginePlan, EnginePlan]
     """A responder, or a language model and a synthesizer."""
@@ -115,6 +119,7 @@ class RealtimePlan:
     """The voice that the settings name, which must exist."""
     preferred_voice: str
     """The voice to take otherwise, if the engines have it."""
+    echo_guard: bool
     silence_duration_ms: int
     session_minutes: int
 
@@ -204,6 +209,8 @@ def engines(plans: Iterable[RealtimePlan | TranslationPlan]) -> tuple[EnginePlan
         found[each.vad] = None
         if each.turn is not None:
             found[each.turn] = None
+        if isinstance(each, RealtimePlan):
+            found[each.noise] = None
         found[each.stt] = None
         found.update(dict.fromkeys(each.transcription.values()))
         answer = each.answer if isinstance(each.answer, tuple) else (each.answer,)
@@ -230,12 +237,14 @@ def _realtime(
         name=name,
         vad=_fill("vad", deployment, stages),
         turn=None if turn.name == NO_ENGINE else turn,
+        noise=_fill("noise", deployment, stages),
         stt=stt,
         answer=answer,
         transcription={**dict.fromkeys(TRANSCRIPTION_MODELS, stt), **transcription},
         likes=_likes(settings),
         voice=deployment.voice,
         preferred_voice="marin" if _is_second_generation(name) else "alloy",
+        echo_guard=deployment.echo_guard,
         silence_duration_ms=(
             _default_silence_ms(name)
             if deployment.silence_duration_ms is None

@@ -25,7 +25,7 @@ TranscriptionModel = Literal[
 """Names that clients ask for as input transcription out of the box."""
 DeploymentKind = Literal["realtime", "transcription", "translation"]
 Language = Literal["en", "es", "pt", "fr", "ja", "ru", "zh", "de", "ko", "hi", "id", "vi", "it"]
-Stage = Literal["vad", "turn", "stt", "llm", "tts", "responder"]
+Stage = Literal["vad", "noise", "turn", "stt", "llm", "tts", "responder"]
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Name = Annotated[str, Meta(min_length=1)]
@@ -36,6 +36,7 @@ Key = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9_.-]{1,64}=)?sha256:[0-9a-f]{64
 
 ENGINE_KINDS: Mapping[Stage, EngineKind] = {
     "vad": "vad",
+    "noise": "noise_reducer",
     "turn": "turn",
     "stt": "transcriber",
     "llm": "language_model",
@@ -203,6 +204,10 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
         ),
     ] = "realtime"
     vad: Annotated[EngineSettings | None, Meta(description="Voice activity detection.")] = None
+    noise: Annotated[
+        EngineSettings | None,
+        Meta(description="Noise reduction, for sessions that ask for it."),
+    ] = None
     turn: Annotated[
         EngineSettings | None,
         Meta(
@@ -232,6 +237,13 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
             "for another; unset: one that its `tts` and `llm` know and its `stt` does not hear."
         ),
     ] = None
+    echo_guard: Annotated[
+        bool,
+        Meta(
+            description="Whether the assistant's own voice, coming back through the client's "
+            "microphone, begins no turn."
+        ),
+    ] = True
     silence_duration_ms: Annotated[
         Milliseconds | None,
         Meta(description="Silence that ends a turn in a session that sets nothing."),
@@ -300,4 +312,4 @@ class Settings(Struct, frozen=True, kw_only=True):
 NO_ENGINE = "none"
 """The name that leaves a stage empty which may be."""
 
-STAGES: tuple[Stage, ...] = ("vad", "turn", "stt", "llm", "tts", "responder")
+STAGES: tuple[Stage, ...] = ("vad", "noise", "turn", "stt", "llm", "tts", "responder")

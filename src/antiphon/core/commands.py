@@ -7,8 +7,20 @@ from numpy.typing import NDArray
 
 from antiphon.core.mcp_server import McpServer
 from antiphon.core.output_audio import AudioLedger
+from antiphon.engines.noise import Field
 from antiphon.engines.responder import ResponseRequest
 from antiphon.engines.stt import TranscriptionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceNoise:
+    """Reduce the noise of what is appended from now on; each append comes as `AudioReduced`."""
+
+    format_name: str
+    """What the client sends."""
+    field: Field | None
+    """Where the microphone is; None: reduce nothing."""
+    strength: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +171,8 @@ class ParkSession:
 
 
 Command = (
-    ScoreSpeech
+    ReduceNoise
+    | ScoreSpeech
     | PredictTurnEnd
     | OpenTranscription
     | FeedTranscription

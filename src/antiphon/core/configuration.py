@@ -73,6 +73,8 @@ class SessionOffer:
     context_tokens: int = 32_768
     predicts_turns: bool = False
     """Whether somebody hears from the voice that a turn is over."""
+    guards_echo: bool = True
+    """Whether the assistant's own voice in the input begins no turn."""
     sees: bool = False
     """Whether pictures can be shown."""
     reasons: bool = False
@@ -291,12 +293,6 @@ def listen(
             f"{path}.format",
             "Cannot change the input format while audio is buffered. "
             "Commit or clear the input buffer first.",
-        )
-    if patch.noise_reduction is not UNSET and patch.noise_reduction is not None:
-        raise errors.not_supported(
-            f"{path}.noise_reduction",
-            "Noise reduction",
-            "Send null, and reduce noise in the client if it is needed.",
         )
     if patch.turn_detection is not UNSET:
         _check_turn_detection(patch.turn_detection, f"{path}.turn_detection", offer)

@@ -15,8 +15,12 @@ from antiphon.audio.pcm import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, to_float32
 from antiphon.audio.resample import resample
 from antiphon.engines.stt import STT_SAMPLE_RATE_HZ
 from antiphon.engines.vad import FRAME_MS, FRAME_SAMPLES
+from antiphon.protocol.errors import ClientError
 
 BYTES_PER_MS = SAMPLE_RATE_HZ * BYTES_PER_SAMPLE // 1000
+
+MAX_BUFFERED_MS = 30 * 60_000
+"""The most audio that may wait for its commit."""
 
 KEPT_MS = 30_000
 """How much audio without speech a session with turn detection keeps for a forced commit."""
@@ -36,10 +40,12 @@ class InputAudio:
         "_format",
         "_frames",
         "_frames_end_ms",
+        "_session_format",
         "taken_until_ms",
     )
 
     def __init__(self, format_name: str) -> None:
+        self._session_format = format_name
         self._format = FORMATS[format_name]
         self._decoder = InputDecoder(format_name)
         self._cutter = FrameCutter(FRAME_SAMPLES)
@@ -75,17 +81,28 @@ class InputAudio:
     def _start_bytes(self) -> int:
         return self._end_bytes - len(self._buffer)
 
-    def configure(self, format_name: str) -> None:
-        """Take audio in another format from now on; nothing may be buffered."""
-        self._settle()
-        self._format = FORMATS[format_name]
-        self._decoder = InputDecoder(format_name)
+    def require_room(self) -> None:
+        """Raise `ClientError` when no more audio may wait for its commit."""
+        if self.buffered_ms > MAX_BUFFERED_MS:
+            raise ClientError(
+                "input_audio_buffer_full",
+                f"The input buffer holds {MAX_BUFFERED_MS // 60_000} minutes of audio that nobody "
+                "has committed. Commit it, or clear it.",
+                "audio",
+            )
 
-    def append(self, audio: bytes) -> Frames:
-        """Buffer audio in the session's format; return the frames it completes, one a row.
+    def configure(self, format_name: str) -> None:
+        """Take audio in another format from now on."""
+        self._session_format = format_name
+
+    def append(self, audio: bytes, format_name: str | None = None) -> Frames:
+        """Buffer audio in a format, None: the session's; return the frames it completes.
 
         Raises `ValueError`, and changes nothing, when the bytes are no whole number of samples.
         """
+        ended = self._use(format_name or self._session_format)
+        if len(ended):
+            return np.concatenate((ended, self.append(audio, format_name)))
         frames = self._keep(self._decoder.push(audio))
         samples = len(audio) // self._format.bytes_per_sample
         self._due_bytes += (
@@ -135,9 +152,18 @@ class InputAudio:
         self.take_all()
         self._frames.clear()
 
-    def _settle(self) -> None:
+    def _use(self, format_name: str) -> Frames:
+        """Take audio in this format from now on; return the frames that end in another."""
+        if format_name == self._format.name:
+            return np.zeros((0, FRAME_SAMPLES), np.float32)
+        ended = self._settle()
+        self._format = FORMATS[format_name]
+        self._decoder = InputDecoder(format_name)
+        return ended
+
+    def _settle(self) -> Frames:
         """Bring in what decoding still holds back: the audio ends here."""
-        self._keep(self._decoder.flush())
+        return self._keep(self._decoder.flush())
 
     def _keep(self, decoded: Decoded) -> Frames:
         self._buffer += decoded.pcm

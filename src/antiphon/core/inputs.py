@@ -32,6 +32,16 @@ class ClientMistake:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioReduced:
+    """Appended audio without its noise, in the place of `input_audio_buffer.append`."""
+
+    audio: bytes
+    """PCM16 mono 24 kHz, sample for sample what was appended; the last few may come later."""
+    event_id: str | None = None
+    """The client event's."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The moment that `Session.deadline` named has come."""
 
@@ -163,6 +173,7 @@ ShellInput = (
     | Interrupted
     | Resumed
     | ClientMistake
+    | AudioReduced
     | DeadlineReached
     | Draining
     | QuotaChanged

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.core.commands import CancelJob, PredictTurnEnd
+from antiphon.core.echo import EchoGuard
 from antiphon.core.happenings import Guessed, Told, TurnBegan, TurnCommitted, TurnResumed
 from antiphon.core.idle import IdleClock
 from antiphon.core.ids import Ids
 from antiphon.core.input_audio import BYTES_PER_MS, KEPT_MS, InputAudio, for_engines
+from antiphon.core.noise_reduction import changed
 from antiphon.core.scoring import Scored, Scoring
 from antiphon.core.transcription import Transcriptions
 from antiphon.core.turns import (
@@ -26,7 +28,6 @@ from antiphon.engines.stt import FinalTranscript
 from antiphon.engines.turn import TURN_WINDOW_MS
 from antiphon.engines.vad import FRAME_MS, FRAME_SAMPLES
 from antiphon.protocol import errors
-from antiphon.protocol.errors import ClientError
 from antiphon.protocol.server_events import (
     InputAudioBufferCleared,
     InputAudioBufferSpeechStarted,
@@ -36,8 +37,6 @@ from antiphon.protocol.server_events import (
 from antiphon.protocol.session import AudioInput, SemanticVad, ServerVad
 
 MIN_COMMIT_MS = 100
-MAX_BUFFERED_MS = 30 * 60_000
-"""The most audio that may wait for its commit."""
 
 Frames = NDArray[np.float32]
 
@@ -82,6 +81,7 @@ class Listening:
         jobs: Iterator[int],
         *,
         predicts_turns: bool = False,
+        echo: EchoGuard | None = None,
     ) -> None:
         self._settings = settings
         self._audio = InputAudio(_format_name(settings))
@@ -92,7 +92,7 @@ class Listening:
         self._jobs = jobs
         self._predicts_turns = predicts_turns
         self._turn: _Turn | None = None
-        self._scoring = Scoring()
+        self._scoring = Scoring(echo)
 
     @property
     def is_buffering(self) -> bool:
@@ -112,35 +112,34 @@ class Listening:
     def configure(self, settings: AudioInput) -> list[Told]:
         """Go on under other settings."""
         before, self._settings = self._settings, settings
-        if settings.format != before.format:
-            self._audio.configure(_format_name(settings))
+        self._audio.configure(_format_name(settings))
+        told: list[Told] = [*changed(before, settings)]
         detection, was = settings.turn_detection, before.turn_detection
         if detection is not None:
             self._detector.configure(detection)
         if (detection is None) == (was is None):
-            return []
+            return told
         # The turn in progress, if any, was begun under the other rule: it goes back to the buffer.
         self._scoring.forget()
-        return self._abandon_turn()
+        return told + self._abandon_turn()
 
-    def append(self, audio: bytes) -> list[Told]:
-        """Take audio in the session's format; raise `ClientError` if it is unusable."""
-        if self._audio.buffered_ms > MAX_BUFFERED_MS:
-            raise ClientError(
-                "input_audio_buffer_full",
-                f"The input buffer holds {MAX_BUFFERED_MS // 60_000} minutes of audio that nobody "
-                "has committed. Commit it, or clear it.",
-                "audio",
-            )
+    def append(
+        self, audio: bytes, now: float | None = None, format_name: str | None = None
+    ) -> list[Told]:
+        """Take audio that came at ``now``; raise `ClientError` if it is unusable.
+
+        ``format_name`` is its format; None: the session's.
+        """
+        self._audio.require_room()
         try:
-            frames = self._audio.append(audio)
+            frames = self._audio.append(audio, format_name)
         except ValueError:
             raise errors.incomplete_sample(len(audio)) from None
         if self._settings.turn_detection is None:
             return self._take_unwatched(frames)
         if not len(frames):
             return []
-        return [self._scoring.order(next(self._jobs), frames, self._audio.frames_end_ms)]
+        return [self._scoring.order(next(self._jobs), frames, self._audio.frames_end_ms, now)]
 
     @property
     def deadline(self) -> float | None:
@@ -254,7 +253,9 @@ class Listening:
         for frame, probability, end_ms in scored:
             # A frame that holds the end of what was committed or cleared begins no turn.
             if end_ms - FRAME_MS >= self._audio.taken_until_ms:
-                told += self._observe(probability, end_ms, frame)
+                # Only a turn's beginning: who is in the middle of one has been heard as somebody.
+                is_own = not self.is_speech and scored.is_own(end_ms)
+                told += self._observe(0.0 if is_own else probability, end_ms, frame)
         padding = padding_ms(detection)
         kept_ms = TURN_WINDOW_MS if self._turn is not None and self._predicts else padding
         self._audio.keep_frames(kept_ms + self._audio.frames_end_ms - end_ms)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from msgspec import UNSET, structs
 
+from antiphon.audio.formats import PCM
 from antiphon.core import happenings, inputs
 from antiphon.core.configuration import (
     Circumstances,
@@ -20,11 +21,13 @@ from antiphon.core.configuration import (
 )
 from antiphon.core.conversation import Entry
 from antiphon.core.dialogue_session import DialogueSession
+from antiphon.core.echo import EchoGuard
 from antiphon.core.entries import entry_of
 from antiphon.core.happenings import Told
 from antiphon.core.ids import Ids
 from antiphon.core.listening import Listening
 from antiphon.core.plan import ResponsePlan
+from antiphon.core.routing import Input, Output
 from antiphon.core.tracing import name_session
 from antiphon.core.transcription import Transcriptions
 from antiphon.engines.stt import FinalTranscript
@@ -40,21 +43,39 @@ from antiphon.protocol.session import RealtimeSession
 class Session(DialogueSession):
     """One realtime connection's state."""
 
-    __slots__ = ("_listening", "_turn_waits")
+    __slots__ = ("_echo", "_listening", "_turn_waits")
 
     def __init__(self, offer: SessionOffer, ids: Ids, now: float) -> None:
         """Open a session at ``now``, in seconds of Unix time."""
         session_id = ids.session()
         jobs = count(1)
         super().__init__(offer, ids, jobs, initial_session(offer, session_id, now), now)
+        self._echo = EchoGuard() if offer.guards_echo else None
         self._listening = Listening(
             self._session.audio.input,
             Transcriptions(offer, ids, jobs),
             ids,
             jobs,
             predicts_turns=offer.predicts_turns,
+            echo=self._echo,
         )
         self._turn_waits = False
+
+    def handle(self, received: Input, now: float) -> list[Output]:
+        """Take one input at ``now`` (Unix time, never decreasing) and return what follows."""
+        outputs = super().handle(received, now)
+        if self._echo is not None:
+            format_name = str(self._session.audio.output.format.__struct_config__.tag)
+            for output in outputs:
+                self._echo.follow(output, format_name, self._now)
+                if isinstance(output, server.InputAudioBufferSpeechStarted) and self._interrupts:
+                    self._echo.stop(self._now)
+        return outputs
+
+    @property
+    def _interrupts(self) -> bool:
+        vad = self._session.audio.input.turn_detection
+        return vad is not None and vad.interrupt_response
 
     @property
     def id(self) -> str:
@@ -174,7 +195,11 @@ class Session(DialogueSession):
     def _append(self, event: client.InputAudioBufferAppend) -> Iterable[Told]:
         audio = decode_audio(event.audio)
         self._dialogue.conversation.require_room(len(audio))
-        return self._listening.append(audio)
+        return self._listening.append(audio, self._now)
+
+    def _take_reduced(self, reduced: inputs.AudioReduced) -> Iterable[Told]:
+        self._dialogue.conversation.require_room(len(reduced.audio))
+        return self._listening.append(reduced.audio, self._now, PCM)
 
     def _commit(self, _: client.InputAudioBufferCommit) -> Iterable[Told]:
         return self._listening.commit()
@@ -261,8 +286,7 @@ class Session(DialogueSession):
     # What follows from happenings
 
     def _on_turn_began(self, _: happenings.TurnBegan) -> Iterable[Told]:
-        vad = self._session.audio.input.turn_detection
-        if vad is not None and vad.interrupt_response:
+        if self._interrupts:
             return self._dialogue.interrupt(self._now)
         return self._dialogue.responses.discard_guess()
 
@@ -335,6 +359,7 @@ class Session(DialogueSession):
         **DialogueSession.DIALOGUE_ROUTES,
         inputs.Connected: _connect,
         inputs.DeadlineReached: _pass_time,
+        inputs.AudioReduced: _take_reduced,
         inputs.SpeechScored: _score,
         inputs.TurnEndPredicted: _predict,
         inputs.TranscriptGrew: _grow,

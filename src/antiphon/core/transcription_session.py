@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from msgspec import UNSET, structs
 
+from antiphon.audio.formats import PCM
 from antiphon.core import happenings, inputs, user_items
 from antiphon.core.configuration import Circumstances, listen
 from antiphon.core.conversation import Conversation, with_transcript
@@ -170,7 +171,11 @@ class TranscriptionSession(RoutedSession):
     def _append(self, event: client.InputAudioBufferAppend) -> Iterable[Told]:
         audio = decode_audio(event.audio)
         self._conversation.require_room(len(audio))
-        return self._listening.append(audio)
+        return self._listening.append(audio, self._now)
+
+    def _take_reduced(self, reduced: inputs.AudioReduced) -> Iterable[Told]:
+        self._conversation.require_room(len(reduced.audio))
+        return self._listening.append(reduced.audio, self._now, PCM)
 
     def _commit(self, _: client.InputAudioBufferCommit) -> Iterable[Told]:
         return self._listening.commit()
@@ -230,6 +235,7 @@ class TranscriptionSession(RoutedSession):
         **RoutedSession.SHARED_ROUTES,
         inputs.Connected: _connect,
         inputs.DeadlineReached: _pass_time,
+        inputs.AudioReduced: _take_reduced,
         inputs.SpeechScored: _score,
         inputs.TurnEndPredicted: _predict,
         inputs.TranscriptGrew: _grow,

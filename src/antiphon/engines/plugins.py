@@ -11,7 +11,9 @@ from typing import Literal, cast
 
 from antiphon.protocol.errors import EngineError
 
-EngineKind = Literal["vad", "turn", "transcriber", "language_model", "synthesizer", "responder"]
+EngineKind = Literal[
+    "vad", "noise_reducer", "turn", "transcriber", "language_model", "synthesizer", "responder"
+]
 Create = Callable[[Mapping[str, object]], object]
 
 

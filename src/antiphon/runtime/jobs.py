@@ -25,6 +25,7 @@ from antiphon.core.commands import (
     PredictTurnEnd,
     PrepareResponse,
     RecordAudio,
+    ReduceNoise,
     ScoreSpeech,
     SettleQuota,
     SettleTranscription,
@@ -97,6 +98,7 @@ class Jobs:
                 | ParkSession()
                 | RecordAudio()
                 | NameSession()
+                | ReduceNoise()
                 | TakeQuota()
                 | SettleQuota()
             ):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from antiphon.core.reach import Reach
+from antiphon.engines.noise import NoiseReducer
 from antiphon.engines.responder import Responder
 from antiphon.engines.stt import Transcriber
 from antiphon.engines.turn import TurnPredictor
@@ -46,6 +47,8 @@ class Pipeline:
     """What the responder hears with; None: it hears for itself."""
     transcription_models: Mapping[str, Transcriber]
     """Transcribers by the model or deployment name that a client asks for."""
+    noise_reducer: NoiseReducer | None = None
+    """What reduces the noise of input audio where a session asks for it."""
     answering: Answering = field(default_factory=Answering)
     turn_predictor: TurnPredictor | None = None
     """What hears whether a turn is over; None: nothing does."""

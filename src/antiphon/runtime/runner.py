@@ -14,6 +14,7 @@ from antiphon.core.commands import (
     NameSession,
     ParkSession,
     RecordAudio,
+    ReduceNoise,
     SettleQuota,
     TakeQuota,
 )
@@ -22,11 +23,13 @@ from antiphon.core.kinds import AnySession, Offer
 from antiphon.core.output_audio import AudioLedger
 from antiphon.core.resumption import ResumptionTerms
 from antiphon.core.routing import Input, Output
+from antiphon.protocol.client_events import SessionUpdate
 from antiphon.protocol.families import AnyServerEvent
 from antiphon.protocol.wire import Wire
 from antiphon.runtime.connection import Connection, ConnectionLost
 from antiphon.runtime.inbox import Inbox
 from antiphon.runtime.jobs import Jobs
+from antiphon.runtime.noise import NoiseStage
 from antiphon.runtime.pipelines import Pipeline
 from antiphon.runtime.quotas import Account
 from antiphon.runtime.trace import Opening, Trace
@@ -103,6 +106,7 @@ class Runner:
         self._trace = trace
         self._resumption = resumption
         self._inbox = Inbox()
+        self._noise = NoiseStage()
         self._hang_up: CloseConnection | None = None
         self._gone = False
 
@@ -112,6 +116,7 @@ class Runner:
         Client events, engine results and deadlines pass through here one at a time. Nothing else
         calls the core, which is why the core needs no lock.
         """
+        self._noise.use(pipeline.noise_reducer)
         async with asyncio.TaskGroup() as tasks:
             jobs = Jobs(pipeline, self._inbox, tasks)
             helpers = (tasks.create_task(self._listen()), tasks.create_task(self._await_stop()))
@@ -134,7 +139,9 @@ class Runner:
     async def _listen(self) -> None:
         """Bring client events to the inbox until the client leaves."""
         while (event := await self._connection.receive()) is not None:
-            await self._inbox.put(event)
+            for each in await self._noise.prepare(event):
+                await self._inbox.put(each)
+            await self._noise.follow(event)
         self._inbox.put_at_once(Disconnected())
 
     async def _await_stop(self) -> None:
@@ -158,6 +165,8 @@ class Runner:
         if isinstance(received, Disconnected):
             self._gone = True
         self._perform(outputs, jobs)
+        if isinstance(received, SessionUpdate):
+            self._noise.settle()
 
     def _perform(self, outputs: list[Output], jobs: Jobs) -> None:
         events: list[AnyServerEvent] = []
@@ -187,6 +196,8 @@ class Runner:
             case NameSession(workflow_name, group_id):
                 names = {"workflow_name": workflow_name, "group_id": group_id}
                 _logger.info("session_named", extra={"session": self._session.id, **names})
+            case ReduceNoise():
+                self._noise.configure(command)
             case RecordAudio(ledger):
                 self._around.record_audio(ledger)
             case TakeQuota() | SettleQuota():

@@ -16,12 +16,19 @@ from antiphon.testing.engines import (
     ScriptedVad,
     ToneSynthesizer,
 )
+from antiphon.testing.noise_reducer import ScriptedNoiseReducer
 
 
 def create_vad(settings: Mapping[str, object]) -> ScriptedVad:
     """Create a VAD; setting: `probabilities`, a list of numbers."""
     _refuse_unknown(settings, "probabilities")
     return ScriptedVad(cast("list[float] | None", settings.get("probabilities")))
+
+
+def create_noise_reducer(settings: Mapping[str, object]) -> ScriptedNoiseReducer:
+    """Create a noise reducer; setting: `gain`, a number."""
+    _refuse_unknown(settings, "gain")
+    return ScriptedNoiseReducer(cast("float", settings.get("gain", 0.25)))
 
 
 def create_turn_predictor(settings: Mapping[str, object]) -> ScriptedTurnPredictor:

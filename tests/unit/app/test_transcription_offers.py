@@ -18,6 +18,7 @@ from antiphon.testing.engines import (
     ScriptedVad,
     ToneSynthesizer,
 )
+from antiphon.testing.noise_reducer import ScriptedNoiseReducer
 from antiphon.web.catalogue import Asked
 
 MINE = EngineSettings(engine="openai", settings={"base_url": "http://h/v1", "model": "m"})
@@ -29,6 +30,7 @@ def models(asked: Asked, **deployments: DeploymentSettings) -> dict[str, Transcr
     """Return what sessions are offered: the embedded engine streams, the endpoint does not."""
     plans = config.plan(Settings(deployments=deployments))
     made = {
+        "noise_reducer": ScriptedNoiseReducer(),
         "vad": ScriptedVad(),
         "turn": ScriptedTurnPredictor(),
         "language_model": ScriptedLanguageModel(),

@@ -18,6 +18,7 @@ from antiphon.testing.engines import (
     ScriptedVad,
     ToneSynthesizer,
 )
+from antiphon.testing.noise_reducer import ScriptedNoiseReducer
 
 EN = frozenset({"en"})
 NOBODY = EngineSettings(engine="none", settings={})
@@ -106,7 +107,9 @@ def test_the_embedded_engines_know_english() -> None:
 def test_an_assembled_deployment_offers_its_pairs() -> None:
     plan = deployment()
     realtime = config_plan(Settings(deployments={"r": DeploymentSettings(turn=NOBODY)}))
-    deployments = assemble([*realtime, plan], engines(plan, EN, None, frozenset({"en", "es"})))
+    mine = engines(plan, EN, None, frozenset({"en", "es"}))
+    mine[realtime[0].noise] = ScriptedNoiseReducer()
+    deployments = assemble([*realtime, plan], mine)
     offer = next(each.offer for asked, each in deployments.items() if asked.kind == "translation")
     assert offer.languages == ("en", "es")  # type: ignore[union-attr]
     assert offer.transcription_models["gpt-realtime-whisper"].streams

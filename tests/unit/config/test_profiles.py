@@ -27,7 +27,7 @@ def test_without_deployments_all_well_known_names_are_there() -> None:
 def test_all_names_of_a_profile_share_its_engines(profile) -> None:
     settings = Settings(server=ServerSettings(profile=profile))
     kinds = [each.kind for each in engines(plan(settings))]
-    assert kinds == ["vad", "turn", "transcriber", "language_model", "synthesizer"]
+    assert kinds == ["vad", "turn", "noise_reducer", "transcriber", "language_model", "synthesizer"]
 
 
 def test_a_defined_realtime_deployment_replaces_the_well_known_ones() -> None:
@@ -52,7 +52,7 @@ def test_a_defined_transcription_deployment_stands_beside_the_well_known_ones() 
         assert plans[0].transcription[name].name == "openai"
     assert plans[0].transcription["gpt-4o-transcribe"] == plans[0].stt
     assert transcription_names(settings) == (*TRANSCRIPTION_MODELS, "notes")
-    assert len(engines(plans)) == 6
+    assert len(engines(plans)) == 7
 
 
 def test_a_deployment_can_do_without_a_turn_predictor() -> None:

@@ -21,7 +21,6 @@ from antiphon.protocol.session import (
     FunctionTool,
     McpChoice,
     McpTool,
-    NoiseReduction,
     PcmaFormat,
     PcmFormat,
     Prompt,
@@ -178,11 +177,6 @@ def test_a_language_and_a_prompt_are_honoured_where_the_model_can() -> None:
             {"audio": heard(format=PcmaFormat())},
             "invalid_value",
             "session.audio.input.format",
-        ),
-        (
-            {"audio": heard(noise_reduction=NoiseReduction(type="far_field"))},
-            "invalid_parameter",
-            "session.audio.input.noise_reduction",
         ),
         (
             {"audio": heard(transcription=Transcription(model="strict", language="fr"))},

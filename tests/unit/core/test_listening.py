@@ -16,7 +16,8 @@ from antiphon.core.commands import (
 from antiphon.core.configuration import SessionOffer
 from antiphon.core.happenings import Told, TurnBegan, TurnCommitted, TurnResumed
 from antiphon.core.ids import Ids
-from antiphon.core.listening import MAX_BUFFERED_MS, Listening
+from antiphon.core.input_audio import MAX_BUFFERED_MS
+from antiphon.core.listening import Listening
 from antiphon.core.transcription import Transcriptions
 from antiphon.core.turns import PAUSE_MS
 from antiphon.engines.stt import FinalTranscript

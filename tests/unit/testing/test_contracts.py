@@ -8,6 +8,7 @@ import asyncio
 import pytest
 
 from antiphon.engines.llm import LanguageModel
+from antiphon.engines.noise import NoiseReducer
 from antiphon.engines.responder import Responder
 from antiphon.engines.stt import Transcriber
 from antiphon.engines.tts import Synthesizer
@@ -16,6 +17,7 @@ from antiphon.engines.vad import Vad
 from antiphon.protocol.errors import EngineError
 from antiphon.testing.contracts import (
     LanguageModelContract,
+    NoiseReducerContract,
     ResponderContract,
     SynthesizerContract,
     TranscriberContract,
@@ -30,6 +32,7 @@ from antiphon.testing.engines import (
     ScriptedVad,
     ToneSynthesizer,
 )
+from antiphon.testing.noise_reducer import ScriptedNoiseReducer
 
 FAILURE = EngineError("engine_broken", "The engine is broken. Mend it.")
 
@@ -42,6 +45,12 @@ class TestScriptedTranscriber(TranscriberContract):
     @pytest.fixture
     def failing_engine(self) -> Transcriber:
         return ScriptedTranscriber(before_final=[FAILURE])
+
+
+class TestScriptedNoiseReducer(NoiseReducerContract):
+    @pytest.fixture
+    def engine(self) -> NoiseReducer:
+        return ScriptedNoiseReducer()
 
 
 class TestScriptedTurnPredictor(TurnPredictorContract):

@@ -20,6 +20,7 @@ pytest.register_assert_rewrite(
         for kind in (
             "engine",
             "language_model",
+            "noise_reducer",
             "responder",
             "synthesizer",
             "transcriber",
@@ -30,6 +31,7 @@ pytest.register_assert_rewrite(
 )
 
 from antiphon.testing.contracts.language_model import LanguageModelContract  # noqa: E402
+from antiphon.testing.contracts.noise_reducer import NoiseReducerContract  # noqa: E402
 from antiphon.testing.contracts.responder import ResponderContract  # noqa: E402
 from antiphon.testing.contracts.synthesizer import SynthesizerContract  # noqa: E402
 from antiphon.testing.contracts.transcriber import TranscriberContract  # noqa: E402
@@ -38,6 +40,7 @@ from antiphon.testing.contracts.vad import VadContract  # noqa: E402
 
 __all__ = [
     "LanguageModelContract",
+    "NoiseReducerContract",
     "ResponderContract",
     "SynthesizerContract",
     "TranscriberContract",
