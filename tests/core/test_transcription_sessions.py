@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as untimed
 from hypothesis import strategies as st
 from talk import (
     CANCEL,
@@ -357,6 +358,7 @@ def _retrieve_last(talk: Talk) -> None:
         talk.client(retrieve(committed["item_id"]))
 
 
+@untimed(deadline=None)
 @given(st.lists(steps(), max_size=12))
 def test_whatever_happens_each_turn_has_one_end_and_nobody_answers(
     done: list[Callable[[Talk], object]],
