@@ -19,6 +19,7 @@ from antiphon.backends.onnx import Interrupt, Model, infer
 from antiphon.backends.threads import InferenceThreads, Priority, shared
 from antiphon.engines.turn import TURN_SAMPLE_RATE_HZ, TURN_WINDOW_MS
 
+_INPUT = "input_features"
 _WINDOW_SAMPLES = TURN_WINDOW_MS * TURN_SAMPLE_RATE_HZ // 1000
 
 
@@ -44,6 +45,9 @@ def create(settings: Mapping[str, object]) -> "SmartTurn":
 @lru_cache(maxsize=2)
 def _load(path: Path) -> Model:
     model = Model(path)
+    if set(model.input_shapes) != {_INPUT}:
+        problem = f"{path.name} is no Smart Turn model: it has no input '{_INPUT}' alone"
+        raise misconfigured("smart-turn", f"{problem}; correct 'model_path', or leave it out")
     # The first run allocates memory; nobody should wait for that.
     predict(model, np.zeros(0, np.float32), Interrupt())
     return model
@@ -64,5 +68,5 @@ class SmartTurn:
 def predict(model: Model, samples: NDArray[np.float32], interrupt: Interrupt) -> float:
     """Return the probability that the speaker has finished; takes some 25 ms."""
     features = log_mel(samples, _WINDOW_SAMPLES)
-    (output,) = model.run(model.output_names[:1], {"input_features": features[None]}, interrupt)
+    (output,) = model.run(model.output_names[:1], {_INPUT: features[None]}, interrupt)
     return float(output.reshape(-1)[0])

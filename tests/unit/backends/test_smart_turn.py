@@ -73,6 +73,13 @@ def test_wrong_settings_are_refused_by_name(settings: dict[str, object], named: 
     assert refusal.value.code == "engine_misconfigured"
 
 
+def test_another_model_is_refused() -> None:
+    other = REFERENCE.parents[1] / "silero" / "silero_vad_16k_op15.onnx"
+    with pytest.raises(EngineError, match="model_path") as refusal:
+        create({"model_path": str(other)})
+    assert refusal.value.code == "engine_misconfigured"
+
+
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"nothing of the kind")
