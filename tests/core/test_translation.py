@@ -7,16 +7,19 @@ import pytest
 from interpreting import CLOSE, Interpreting, append, offer, show, update
 from talk import START, pcm
 
+from antiphon.audio.formats import PCM
 from antiphon.core.commands import (
     CancelJob,
     CloseConnection,
     FeedTranscription,
     PrepareResponse,
     RecordAudio,
+    ReduceNoise,
     ScoreSpeech,
     StartResponse,
 )
 from antiphon.core.inputs import (
+    AudioReduced,
     Disconnected,
     Draining,
     JobFailed,
@@ -145,6 +148,33 @@ def test_a_bad_event_is_answered_and_the_session_goes_on(talk: Interpreting, fra
     talk.translates_at_once, talk.transcript = True, "Good morning."
     talk.says(600).pauses()
     assert talk.text() == "GOOD MORNING."
+
+
+def test_noise_is_reduced_as_far_as_the_client_says(talk: Interpreting) -> None:
+    def reduce(reduction: object) -> None:
+        talk.client(update(input={"noise_reduction": reduction}))
+
+    reduce({"type": "near_field"})
+    reduce({"type": "far_field", "strength": 0.5})
+    reduce({"type": "near_field"})
+    reduce({"type": "near_field"})
+    assert talk.events[-1]["session"]["audio"]["input"]["noise_reduction"] == {
+        "type": "near_field",
+        "strength": 0.5,
+    }
+    reduce(None)
+    assert [each for each in talk.commands if isinstance(each, ReduceNoise)] == [
+        ReduceNoise(PCM, "near_field", 1.0),
+        ReduceNoise(PCM, "far_field", 0.5),
+        ReduceNoise(PCM, "near_field", 0.5),
+        ReduceNoise(PCM, None),
+    ]
+
+
+def test_sound_without_its_noise_is_heard_like_any_other(talk: Interpreting) -> None:
+    talk.give(AudioReduced(pcm(800)))
+    talk.pauses().hears("Good morning.").translates("Buenos días.")
+    assert talk.text() == "Buenos días."
 
 
 # What is heard

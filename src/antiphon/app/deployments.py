@@ -87,7 +87,7 @@ def assemble(
                 name: cast("Transcriber", engines[each])
                 for name, each in plan.transcription.items()
             },
-            noise_reducer=_noise_reducer(plan, engines),
+            noise_reducer=cast("NoiseReducer", engines[plan.noise]),
             answering=answering.setdefault(plan.answer, Answering()),
             turn_predictor=(
                 None if plan.turn is None else cast("TurnPredictor", engines[plan.turn])
@@ -103,14 +103,6 @@ def assemble(
     # A session that only transcribes names no deployment: it listens as the first one does.
     first = next(each for each in deployments.values() if isinstance(each.offer, SessionOffer))
     return {**deployments, Asked("", "transcription"): _transcribing(first)}
-
-
-def _noise_reducer(
-    plan: RealtimePlan | TranslationPlan, engines: Mapping[EnginePlan, object]
-) -> NoiseReducer | None:
-    if isinstance(plan, TranslationPlan):
-        return None  # such sessions refuse to reduce noise
-    return cast("NoiseReducer", engines[plan.noise])
 
 
 def _transcribing(deployment: Deployment) -> Deployment:

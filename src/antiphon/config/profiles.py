@@ -130,6 +130,7 @@ class TranslationPlan:
 
     name: str
     vad: EnginePlan
+    noise: EnginePlan
     stt: EnginePlan
     answer: tuple[EnginePlan, EnginePlan]
     """A language model and a synthesizer."""
@@ -209,8 +210,7 @@ def engines(plans: Iterable[RealtimePlan | TranslationPlan]) -> tuple[EnginePlan
         found[each.vad] = None
         if each.turn is not None:
             found[each.turn] = None
-        if isinstance(each, RealtimePlan):
-            found[each.noise] = None
+        found[each.noise] = None
         found[each.stt] = None
         found.update(dict.fromkeys(each.transcription.values()))
         answer = each.answer if isinstance(each.answer, tuple) else (each.answer,)
@@ -265,6 +265,7 @@ def _translation(
     return TranslationPlan(
         name=name,
         vad=_fill("vad", deployment, stages),
+        noise=_fill("noise", deployment, stages),
         stt=stt,
         answer=(_fill("llm", deployment, stages), _fill("tts", deployment, stages)),
         transcription={**dict.fromkeys(TRANSCRIPTION_MODELS, stt), **transcription},

@@ -178,7 +178,7 @@ class Reader:
         if deployment.kind == "translation":
             for name in ("turn", "responder", "silence_duration_ms"):
                 if getattr(deployment, name) is not None:
-                    cure = "it has `vad`, `stt`, `llm`, `tts`, `voice` and `language`"
+                    cure = "it has `vad`, `noise`, `stt`, `llm`, `tts`, `voice` and `language`"
                     self._report(place, f"A translation deployment has no `{name}`: {cure}.")
         elif deployment.language is not None:
             cure = 'Remove it, or set `kind = "translation"`.'

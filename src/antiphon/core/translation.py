@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any, ClassVar
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
+from antiphon.audio.formats import PCM
 from antiphon.core import happenings, inputs
-from antiphon.core.commands import CloseConnection, PrepareResponse
+from antiphon.core.commands import CloseConnection, PrepareResponse, ReduceNoise
 from antiphon.core.happenings import Told
 from antiphon.core.ids import Ids
 from antiphon.core.rendering import Rendering
@@ -101,8 +102,18 @@ class TranslationSession(RoutedSession):
         before = self._session
         self._session = update(before, event.session, self._offer)
         updated = translation.SessionUpdated(event_id=self._ids.event(), session=self._session)
+        told: list[Told] = [*self._reduce_noise(before.audio.input), updated]
         is_same = before.audio.output == self._session.audio.output
-        return [updated] if is_same else [updated, self._prepare()]
+        return told if is_same else [*told, self._prepare()]
+
+    def _reduce_noise(self, before: translation.AudioInput) -> list[Told]:
+        reduction = self._session.audio.input.noise_reduction
+        if reduction == before.noise_reduction:
+            return []
+        if reduction is None:
+            return [ReduceNoise(PCM, None)]
+        strength = 1.0 if reduction.strength is UNSET else reduction.strength
+        return [ReduceNoise(PCM, reduction.type, strength)]
 
     def _finish(self, _: client.SessionClose) -> Iterable[Told]:
         return self._end_stream(CloseConnection(_NORMAL, "session.close"))
@@ -152,9 +163,14 @@ class TranslationSession(RoutedSession):
     # The speaker
 
     def _append(self, event: translation.SessionInputAudioBufferAppend) -> Iterable[Told]:
+        return self._take(decode_audio(event.audio))
+
+    def _take_reduced(self, reduced: inputs.AudioReduced) -> Iterable[Told]:
+        return self._take(reduced.audio)
+
+    def _take(self, audio: bytes) -> Iterable[Told]:
         if self._farewell is not None:
             raise _is_closing()
-        audio = decode_audio(event.audio)
         is_behind = self._transcripts.is_full or self._rendering.is_full
         if is_behind or self._utterances.unscored_ms >= MAX_UNSCORED_MS:
             raise _is_behind()
@@ -217,6 +233,7 @@ class TranslationSession(RoutedSession):
         inputs.Connected: _connect,
         inputs.DeadlineReached: _pass_time,
         inputs.Draining: _drain,
+        inputs.AudioReduced: _take_reduced,
         inputs.SpeechScored: _score,
         inputs.TranscriptGrew: _grow,
         inputs.TranscriptDrafted: _ignore,

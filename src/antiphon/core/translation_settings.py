@@ -13,6 +13,7 @@ from msgspec import UNSET, structs
 from antiphon.core.transcription_offer import TranscriptionOffer
 from antiphon.protocol import errors
 from antiphon.protocol.errors import ClientError
+from antiphon.protocol.session import NoiseReduction
 from antiphon.protocol.translation import (
     Audio,
     AudioInput,
@@ -81,18 +82,23 @@ def update(
 
 
 def _listen(current: AudioInput, patch: AudioInputPatch, offer: TranslationOffer) -> AudioInput:
-    path = "session.audio.input"
-    if patch.noise_reduction is not UNSET and patch.noise_reduction is not None:
-        raise errors.not_supported(
-            f"{path}.noise_reduction",
-            "Noise reduction in a translation session",
-            "Send null, and reduce noise in the client if it is needed.",
-        )
+    if patch.noise_reduction is not UNSET:
+        reduction = _reduction(current.noise_reduction, patch.noise_reduction)
+        current = structs.replace(current, noise_reduction=reduction)
     if patch.transcription is UNSET:
         return current
     if patch.transcription is not None:
-        _check_transcription(patch.transcription, f"{path}.transcription.model", offer)
+        _check_transcription(patch.transcription, "session.audio.input.transcription.model", offer)
     return structs.replace(current, transcription=patch.transcription)
+
+
+def _reduction(
+    current: NoiseReduction | None, wanted: NoiseReduction | None
+) -> NoiseReduction | None:
+    if wanted is None or wanted.strength is not UNSET:
+        return wanted
+    # Spec: all there is at first; an update that names no strength leaves it as it is.
+    return structs.replace(wanted, strength=1.0 if current is None else current.strength)
 
 
 def _check_transcription(wanted: Transcription, path: str, offer: TranslationOffer) -> None:

@@ -17,14 +17,17 @@ from antiphon.core.commands import ReduceNoise
 from antiphon.core.inputs import AudioReduced
 from antiphon.core.routing import Input
 from antiphon.engines.noise import NoiseReducer, NoiseStream
+from antiphon.protocol import translation
 from antiphon.protocol.client_events import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
+    SessionClose,
     SessionUpdate,
 )
 from antiphon.protocol.codec import decode_audio
 from antiphon.protocol.errors import ClientError
+from antiphon.protocol.translation import SessionInputAudioBufferAppend
 
 PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
 """What is reduced in one go: less than a millisecond of work."""
@@ -32,6 +35,9 @@ PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
 _logger = logging.getLogger(__name__)
 
 _Samples = NDArray[np.float32]
+
+
+Append = InputAudioBufferAppend | SessionInputAudioBufferAppend
 
 
 class _Reducing:
@@ -103,16 +109,18 @@ class NoiseStage:
         """Return what reaches the session in the place of a client event."""
         before = await self._bring_ended()
         match event:
-            case InputAudioBufferAppend() if self._reducing is not None:
+            case InputAudioBufferAppend() | SessionInputAudioBufferAppend() if self._reducing:
                 return [*before, await self._reduce(self._reducing, event)]
-            case InputAudioBufferCommit() | InputAudioBufferClear() if self._reducing is not None:
+            case InputAudioBufferCommit() | InputAudioBufferClear() | SessionClose() if (
+                self._reducing
+            ):
                 return [*before, *_reduced(await self._reducing.flush()), event]
             case _:
                 return [*before, event]
 
     async def follow(self, event: Input) -> None:
         """Wait until the session has taken an event that may change what happens here."""
-        if isinstance(event, SessionUpdate):
+        if isinstance(event, SessionUpdate | translation.SessionUpdate):
             await self._configured.wait()
             self._configured.clear()
 
@@ -120,7 +128,7 @@ class NoiseStage:
         ended, self._ended = self._ended, []
         return [each for one in ended for each in _reduced(await one.flush())]
 
-    async def _reduce(self, reducing: _Reducing, event: InputAudioBufferAppend) -> Input:
+    async def _reduce(self, reducing: _Reducing, event: Append) -> Input:
         try:
             reduced = await reducing.push(decode_audio(event.audio))
         except (ClientError, ValueError):

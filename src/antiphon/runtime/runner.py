@@ -23,6 +23,7 @@ from antiphon.core.kinds import AnySession, Offer
 from antiphon.core.output_audio import AudioLedger
 from antiphon.core.resumption import ResumptionTerms
 from antiphon.core.routing import Input, Output
+from antiphon.protocol import translation
 from antiphon.protocol.client_events import SessionUpdate
 from antiphon.protocol.families import AnyServerEvent
 from antiphon.protocol.wire import Wire
@@ -165,7 +166,7 @@ class Runner:
         if isinstance(received, Disconnected):
             self._gone = True
         self._perform(outputs, jobs)
-        if isinstance(received, SessionUpdate):
+        if isinstance(received, SessionUpdate | translation.SessionUpdate):
             self._noise.settle()
 
     def _perform(self, outputs: list[Output], jobs: Jobs) -> None:

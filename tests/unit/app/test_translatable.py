@@ -38,6 +38,7 @@ def engines(
 ) -> dict[EnginePlan, object]:
     return {
         plan.vad: ScriptedVad(),
+        plan.noise: ScriptedNoiseReducer(),
         plan.stt: ScriptedTranscriber(word_ms=100, languages=stt),
         plan.answer[0]: ScriptedLanguageModel(languages=llm),
         plan.answer[1]: ToneSynthesizer(languages=tts),
