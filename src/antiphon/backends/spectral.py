@@ -50,7 +50,7 @@ class _Tuning:
 
 _TUNINGS: Mapping[Field, _Tuning] = {
     "near_field": _Tuning(floor=0.04, restless_floor=0.8, rest=0.3),
-    "far_field": _Tuning(floor=0.03, restless_floor=0.7, rest=0.15),
+    "far_field": _Tuning(floor=0.03, restless_floor=0.8, rest=0.15),
 }
 
 
