@@ -53,7 +53,7 @@ def reply(talk: Talk, sound: np.ndarray) -> None:
 
 @pytest.mark.parametrize("gain", [0.5, 0.2, 0.05])
 def test_a_reply_that_comes_back_goes_on(gain: float) -> None:
-    talk = Talk(offer())
+    talk = Talk(offer(guards_echo=True))
     sound = words(REPLY_MS, 1)
     hear(talk, silence(300))
     reply(talk, sound)
@@ -73,7 +73,7 @@ def test_without_the_guard_it_interrupts_itself() -> None:
 
 
 def test_somebody_who_speaks_over_the_echo_interrupts() -> None:
-    talk = Talk(offer())
+    talk = Talk(offer(guards_echo=True))
     sound = words(REPLY_MS, 1)
     hear(talk, silence(300))
     reply(talk, sound)
@@ -86,7 +86,7 @@ def test_somebody_who_speaks_over_the_echo_interrupts() -> None:
 
 
 def test_with_headphones_nobody_is_taken_for_an_echo() -> None:
-    talk = Talk(offer())
+    talk = Talk(offer(guards_echo=True))
     hear(talk, silence(300))
     reply(talk, words(REPLY_MS, 1))
     assert "input_audio_buffer.speech_started" not in hear(talk, silence(1_500))
@@ -94,7 +94,7 @@ def test_with_headphones_nobody_is_taken_for_an_echo() -> None:
 
 
 def test_when_the_reply_is_over_the_guard_is_too() -> None:
-    talk = Talk(offer())
+    talk = Talk(offer(guards_echo=True))
     sound = words(1_000, 1)
     reply(talk, sound)
     hear(talk, come_back(sound))
@@ -103,7 +103,7 @@ def test_when_the_reply_is_over_the_guard_is_too() -> None:
 
 
 def test_nothing_of_the_sound_is_lost() -> None:
-    talk = Talk(offer())
+    talk = Talk(offer(guards_echo=True))
     sound = words(2_000, 1)
     reply(talk, sound)
     hear(talk, come_back(sound))
@@ -112,7 +112,7 @@ def test_nothing_of_the_sound_is_lost() -> None:
 
 
 def test_a_telephone_hears_itself_too() -> None:
-    talk = Talk(offer())
+    talk = Talk(offer(guards_echo=True))
     ulaw = {"type": "audio/pcmu"}
     talk.client(session_update(input_format=ulaw, output_format=ulaw))
     sound = words(REPLY_MS, 1)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,10 @@ STEP_TOKENS = 32
 
 Larger steps read a prompt hardly faster on a processor, and everybody else waits for them.
 """
+
+
+_NICENESS = 10
+"""Of the threads of the model, on Linux, where each thread has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +131,9 @@ class LlamaServer:
         self._decode = msgspec.json.Decoder(_Chunk).decode
         self._closing = threading.Event()
         xllamacpp = _load_runtime()
+        parameters = _parameters(xllamacpp, options, Path(self._directory.name))
         try:
-            self._server: Any = xllamacpp.Server(
-                _parameters(xllamacpp, options, Path(self._directory.name))
-            )
+            self._server: Any = _in_the_background(lambda: xllamacpp.Server(parameters))
         except Exception as failure:
             self._directory.cleanup()
             raise misconfigured(
@@ -206,6 +210,23 @@ def _load_runtime() -> Any:
             f"The runtime of the embedded language model cannot be loaded ({missing}). Run 'pip "
             "install xllamacpp', or 'apt install libgomp1' where that library is what is missing.",
         ) from missing
+
+
+def _in_the_background(create: Callable[[], Any]) -> Any:
+    """Create something whose threads give way to all others of the process.
+
+    The model writes several times as fast as anybody speaks, and its threads are busy all the
+    time. What listens and speaks is short, and people wait for it.
+    """
+    # A thread inherits the priority of the one that starts it, and cannot get a higher one back.
+    with ThreadPoolExecutor(1) as background:
+        background.submit(_give_way)
+        return background.submit(create).result()
+
+
+def _give_way() -> None:
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _parameters(xllamacpp: Any, options: ServerOptions, directory: Path) -> Any:

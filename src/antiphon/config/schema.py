@@ -241,9 +241,10 @@ class DeploymentSettings(Struct, frozen=True, kw_only=True):
         bool,
         Meta(
             description="Whether the assistant's own voice, coming back through the client's "
-            "microphone, begins no turn."
+            "microphone, begins no turn. For clients that play through a loudspeaker without "
+            "cancelling its echo; others would lose the first second spoken over the first reply."
         ),
-    ] = True
+    ] = False
     silence_duration_ms: Annotated[
         Milliseconds | None,
         Meta(description="Silence that ends a turn in a session that sets nothing."),

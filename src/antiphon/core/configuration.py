@@ -73,7 +73,7 @@ class SessionOffer:
     context_tokens: int = 32_768
     predicts_turns: bool = False
     """Whether somebody hears from the voice that a turn is over."""
-    guards_echo: bool = True
+    guards_echo: bool = False
     """Whether the assistant's own voice in the input begins no turn."""
     sees: bool = False
     """Whether pictures can be shown."""
