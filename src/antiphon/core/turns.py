@@ -11,7 +11,7 @@ from antiphon.core.end_of_turn import Eagerness, Opinion, Opinions, of_voice, of
 from antiphon.engines.vad import FRAME_MS
 from antiphon.protocol.session import SemanticVad, ServerVad, TurnDetection
 
-PAUSE_MS = 32
+PAUSE_MS = 64
 """Silence after which a turn is provisionally over; invisible to the client."""
 
 _SEMANTIC_PADDING_MS = 300
