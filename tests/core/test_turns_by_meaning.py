@@ -4,7 +4,10 @@ Shows Turns: turn detection by meaning (`semantic_vad`)
 """
 
 import pytest
-from talk import COMMIT, Talk, offer, session_update
+from talk import COMMIT, Talk, offer, pcm, session_update
+
+from antiphon.core.commands import SettleTranscription
+from antiphon.engines.vad import FRAME_MS
 
 SEMANTIC = {"type": "semantic_vad"}
 
@@ -99,6 +102,16 @@ def test_a_pause_hands_over_the_end_of_the_turn() -> None:
     talk.says(9_000).pauses(200)
     _, second = talk.listened
     assert 7_900 <= len(second.samples) / 16 <= 8_000
+
+
+def test_words_are_asked_for_at_the_first_silent_frame_and_the_voice_at_the_second() -> None:
+    talk = Talk(HEARS_VOICES, transcript="What time is it?")
+    talk.client(session_update(turn_detection=SEMANTIC))
+    talk.append(pcm(640)).append(pcm(FRAME_MS, 0))
+    assert any(isinstance(each, SettleTranscription) for each in talk.commands)
+    assert talk.listened == []
+    talk.append(pcm(FRAME_MS, 0))
+    assert len(talk.listened) == 1
 
 
 def test_who_goes_on_is_not_predicted_any_more() -> None:

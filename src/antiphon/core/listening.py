@@ -17,6 +17,7 @@ from antiphon.core.scoring import Scored, Scoring
 from antiphon.core.transcription import Transcriptions
 from antiphon.core.turns import (
     Change,
+    PauseLasted,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
@@ -321,8 +322,12 @@ class Listening:
         match change:
             case SpeechPaused():
                 told = self._feed(turn, frame, end_ms)
-                told += self.transcriptions.settle(turn.item_id)
-                return told + self._predict(turn, end_ms)
+                words = self.transcriptions.are_awaited(turn.item_id)
+                self._detector.expect(words=words, voice=self._predicts)
+                return told + self.transcriptions.settle(turn.item_id)
+            case PauseLasted():
+                turn.held.append(frame)
+                return self._predict(turn, end_ms)
             case SpeechResumed():
                 samples = np.concatenate([*turn.held, frame])
                 turn.held.clear()
@@ -350,8 +355,6 @@ class Listening:
 
     def _predict(self, turn: _Turn, end_ms: int) -> list[Told]:
         """Have the end of the turn listened to, if anybody can."""
-        words = self.transcriptions.are_awaited(turn.item_id)
-        self._detector.expect(words=words, voice=self._predicts)
         if not self._predicts:
             return []
         turn.predicting = next(self._jobs)

@@ -11,8 +11,11 @@ from antiphon.core.end_of_turn import Eagerness, Opinion, Opinions, of_voice, of
 from antiphon.engines.vad import FRAME_MS
 from antiphon.protocol.session import SemanticVad, ServerVad, TurnDetection
 
-PAUSE_MS = 64
+PAUSE_MS = 32
 """Silence after which a turn is provisionally over; invisible to the client."""
+
+LISTENED_MS = 64
+"""Silence that a turn predictor needs to hear: how a voice ends is not known before."""
 
 _SEMANTIC_PADDING_MS = 300
 
@@ -40,6 +43,11 @@ class SpeechPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseLasted:
+    """The user has been silent for so long that it can be heard how the voice ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechResumed:
     """The user only paused."""
 
@@ -54,7 +62,7 @@ class SpeechStopped:
 
 _NO_OPINIONS = Opinions()
 
-Change = SpeechStarted | SpeechPaused | SpeechResumed | SpeechStopped
+Change = SpeechStarted | SpeechPaused | PauseLasted | SpeechResumed | SpeechStopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +174,11 @@ class TurnDetector:
                     self._state = Speech(heard_ms=end_ms)
                     return None
                 return self._fall_silent(heard_ms, end_ms)
-            case Pause(heard_ms, _, opinions):
+            case Pause():
                 if self._add(probability):
                     self._state = Speech(heard_ms=end_ms)
                     return SpeechResumed()
-                self._state = replace(self._state, silent_to_ms=end_ms)
-                return self._end(heard_ms, end_ms, self._wait_ms(opinions))
+                return self._stay_silent(self._state, end_ms)
 
     @property
     def _threshold(self) -> float:
@@ -212,6 +219,14 @@ class TurnDetector:
             return stopped
         self._state = Pause(heard_ms, end_ms)
         return SpeechPaused()
+
+    def _stay_silent(self, pause: Pause, end_ms: int) -> Change | None:
+        self._state = replace(pause, silent_to_ms=end_ms)
+        stopped = self._end(pause.heard_ms, end_ms, self._wait_ms(pause.opinions))
+        if stopped is not None:
+            return stopped
+        heard_to_ms = pause.heard_ms + LISTENED_MS
+        return PauseLasted() if pause.silent_to_ms < heard_to_ms <= end_ms else None
 
     def _consider(self, **opinion: Opinion) -> SpeechStopped | None:
         if not isinstance(self._state, Pause):

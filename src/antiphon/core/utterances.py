@@ -18,7 +18,7 @@ from antiphon.audio.framing import FrameCutter
 from antiphon.audio.pcm import BYTES_PER_SAMPLE, require_whole_samples
 from antiphon.core.commands import ScoreSpeech
 from antiphon.core.turns import (
-    SpeechPaused,
+    PauseLasted,
     SpeechResumed,
     SpeechStarted,
     SpeechStopped,
@@ -204,8 +204,10 @@ class Utterances:
                 # The silence at its end may as well come before the next one.
                 self._before.extend([*utterance.held, frame])
                 return self._end()
-            case SpeechPaused():
-                paused: list[Observed] = [Spoke(frame), Paused()]
+            case PauseLasted():
+                samples = np.concatenate([*utterance.held, frame])
+                utterance.held.clear()
+                paused: list[Observed] = [Spoke(samples), Paused()]
                 return [*paused, *self._end()] if length_ms >= LONG_MS else paused
             case SpeechResumed():
                 samples = np.concatenate([*utterance.held, frame])

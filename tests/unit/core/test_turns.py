@@ -7,7 +7,9 @@ import pytest
 
 from antiphon.core.turns import (
     HYSTERESIS,
+    LISTENED_MS,
     PAUSE_MS,
+    PauseLasted,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
@@ -20,6 +22,7 @@ from antiphon.protocol.session import SemanticVad, ServerVad, TurnDetection
 
 LOUD, UNSURE, QUIET = 0.9, 0.4, 0.1
 PAUSE_FRAMES = PAUSE_MS // FRAME_MS
+LISTENED_FRAMES = LISTENED_MS // FRAME_MS
 
 
 def follow(settings: TurnDetection, probabilities: Sequence[float]) -> list[object]:
@@ -52,8 +55,9 @@ def test_silence_ends_a_turn_after_a_pause() -> None:
     observed = follow(ServerVad(), [LOUD] + [QUIET] * 8)
     assert observed[0] == SpeechStarted(0)
     assert observed[PAUSE_FRAMES] == SpeechPaused()
+    assert observed[LISTENED_FRAMES] == PauseLasted()
     assert observed[7] == SpeechStopped(256)
-    assert len([change for change in observed if change is not None]) == 3
+    assert len([change for change in observed if change is not None]) == 4
 
 
 def test_who_goes_on_after_a_pause_resumes_the_turn() -> None:
@@ -61,15 +65,21 @@ def test_who_goes_on_after_a_pause_resumes_the_turn() -> None:
     assert observed == [
         SpeechStarted(0),
         SpeechPaused(),
+        PauseLasted(),
         SpeechResumed(),
         SpeechPaused(),
+        PauseLasted(),
         SpeechStopped(32 * 13),
     ]
 
 
-def test_a_short_gap_is_no_pause() -> None:
-    gap = [QUIET] * (PAUSE_FRAMES - 1)
-    assert changes(ServerVad(), [LOUD, *gap, LOUD]) == [SpeechStarted(0)]
+def test_a_pause_that_is_over_at_once_does_not_last() -> None:
+    gap = [QUIET] * (LISTENED_FRAMES - 1)
+    assert changes(ServerVad(), [LOUD, *gap, LOUD]) == [
+        SpeechStarted(0),
+        SpeechPaused(),
+        SpeechResumed(),
+    ]
 
 
 @pytest.mark.parametrize(
