@@ -110,24 +110,27 @@ def serving(tools: Tools | None = None, *, events: bool = False) -> Iterator[Too
         yield tools
 
 
+class _Announced(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
 @contextmanager
 def running(app: ASGIApp) -> Iterator[str]:
     """Serve an application in a thread and yield its origin."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    started = threading.Event()
-
-    async def run() -> None:
-        serving = asyncio.create_task(server.serve([listener]))
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)
-        started.set()
-        await serving
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+    server = _Announced(config)
+    thread = threading.Thread(target=lambda: server.run([listener]), daemon=True)
     thread.start()
-    started.wait(10)
+    assert server.is_up.wait(10)
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:

@@ -17,6 +17,7 @@ from talk import pairs
 from antiphon.core.resumption import ResumptionTerms
 from antiphon.engines.responder import SpokenAudio, SpokenText
 from antiphon.runtime.parking import Parking
+from antiphon.runtime.resumable_connection import ResumableConnection
 from antiphon.runtime.trace import replay
 from antiphon.testing.engines import ScriptedResponder
 
@@ -117,8 +118,32 @@ async def visiting(server: Any, **changes: Any) -> AsyncIterator[Visitor]:
     await visitor.socket.close()
 
 
-def parking(wait_s: int = 60, limit: int = 32) -> Parking:
-    return Parking(ResumptionTerms(wait_s=wait_s), limit)
+class WatchedParking(Parking):
+    """Says when a session waits for its client."""
+
+    def __init__(self, terms: ResumptionTerms, limit: int) -> None:
+        super().__init__(terms, limit)
+        self.is_used = asyncio.Event()
+
+    def park(self, connection: ResumableConnection) -> None:
+        super().park(connection)
+        self.is_used.set()
+
+    def welcome(self, connection: ResumableConnection) -> None:
+        super().welcome(connection)
+        self._look()
+
+    def forget(self, connection: ResumableConnection) -> None:
+        super().forget(connection)
+        self._look()
+
+    def _look(self) -> None:
+        if not len(self):
+            self.is_used.clear()
+
+
+def parking(wait_s: int = 60, limit: int = 32) -> WatchedParking:
+    return WatchedParking(ResumptionTerms(wait_s=wait_s), limit)
 
 
 def counting(*gates: asyncio.Event) -> ScriptedResponder:
@@ -133,8 +158,7 @@ def counting(*gates: asyncio.Event) -> ScriptedResponder:
 async def lost(server: Any) -> None:
     """Wait until the server has noticed that a client is lost."""
     async with asyncio.timeout(PATIENCE_S):
-        while not server.parking:
-            await asyncio.sleep(0)
+        await server.parking.is_used.wait()
 
 
 async def test_an_answer_survives_the_loss_of_its_connection(serve) -> None:
